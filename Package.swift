@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Layout and the direction of imports: docs/architecture.md. Arrows point downwards only; CI builds with
+// --explicit-target-dependency-import-check error so that a missing or upward arrow fails the build.
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+  .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+func c(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Sources/C/\(name)", cSettings: [.define("_GNU_SOURCE")])
+}
+func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "terrane",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "FramedRPC", targets: ["FramedRPC"]),
+    .library(name: "TerraneMessages", targets: ["TerraneMessages"]),
+    .executable(name: "terraned", targets: ["terraned"]),
+    .executable(name: "terrane", targets: ["terrane"]),
+    .executable(name: "terrane-task", targets: ["terrane-task"]),
+    .executable(name: "protoc-gen-framedrpc", targets: ["protoc-gen-framedrpc"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+  ],
+  targets: [
+    // C: system libraries (headers and a module map, nothing else) and small targets of our own.
+    system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CProtobufC", pkgConfig: "libprotobuf-c", apt: "libprotobuf-c-dev"),
+    system("CPostgreSQL", pkgConfig: "libpq", apt: "libpq-dev"),
+    system("CGDAL", pkgConfig: "gdal", apt: "libgdal-dev"),
+    c("CFramedTLS", ["COpenSSL"]),
+    c("CProtobufGuard", ["CProtobufC"]),
+    c("CProcess"),
+    c("CFramedMessages", ["CProtobufC"]),
+    c("CTerraneMessages", ["CProtobufC", "CFramedMessages"]),
+
+    // Messages and transport.
+    swift("ProtobufFacade", ["CProtobufC", "CProtobufGuard"]),
+    swift("FramedMessages", ["ProtobufFacade", "CFramedMessages", "CProtobufC"]),
+    swift("FramedCore", ["FramedMessages", "ProtobufFacade"]),
+    swift("FramedRPC", ["FramedCore", "FramedMessages", "ProtobufFacade", "CFramedTLS", "COpenSSL", logging] + nio),
+    swift("TerraneMessages", ["FramedRPC", "FramedMessages", "ProtobufFacade", "CTerraneMessages", "CFramedMessages", "CProtobufC"]),
+
+    // Database and engine.
+    swift("PostgreSQL", ["CPostgreSQL", "CProcess", logging]),
+    swift("TaskProtocol", []),
+    swift("JobTypes", []),
+    swift("CoreMachine", ["PostgreSQL", "TaskProtocol", "CProcess", logging]),
+
+    // Datasets and geospatial work.
+    swift("Datasets", ["CoreMachine", "PostgreSQL", "JobTypes", logging]),
+    swift("Geospatial", ["CGDAL"]),
+    swift("DatasetTasks", ["Geospatial", "JobTypes", "TaskProtocol", "PostgreSQL"]),
+
+    // The RPC face, and programs: wiring only.
+    swift("Services", ["Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
+    program("terraned", ["Services", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "CProcess", logging, arguments]),
+    program("terrane", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", "COpenSSL", logging, arguments]),
+    program("terrane-task", ["DatasetTasks", "TaskProtocol", "JobTypes", "CProcess"]),
+    program(
+      "protoc-gen-framedrpc",
+      [
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
+      ]),
+  ]
+)
