@@ -14,8 +14,8 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'terrane_owner') THEN CREATE ROLE terrane_owner NOLOGIN; END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'terrane_server') THEN CREATE ROLE terrane_server LOGIN; END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'terrane_dataapi') THEN CREATE ROLE terrane_dataapi LOGIN; END IF;
-  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-  EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO terrane_server', current_database());
+  EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO terrane_server', current_database());
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO terrane_dataapi', current_database());
   EXECUTE format('GRANT CREATE ON DATABASE %I TO terrane_owner', current_database());
 END $$;
