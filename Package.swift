@@ -77,15 +77,15 @@ let package = Package(
     swift("CoreMachine", ["PostgreSQL", "TaskProtocol", "CProcess", logging]),
 
     // Datasets and geospatial work.
-    swift("Datasets", ["CoreMachine", "PostgreSQL", "JobTypes", logging]),
-    swift("Geospatial", ["CGDAL"]),
-    swift("DatasetTasks", ["Geospatial", "JobTypes", "TaskProtocol", "PostgreSQL"]),
+    swift("Datasets", ["CoreMachine", "PostgreSQL", "JobTypes", "TaskProtocol", logging]),
+    swift("Geospatial", ["CGDAL", "COpenSSL"]),
+    swift("DatasetTasks", ["Geospatial", "JobTypes", "TaskProtocol", "CPostgreSQL"]),
 
     // The RPC face, and programs: wiring only.
     swift("Services", ["Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
     program("terraned", ["Services", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "CProcess", logging, arguments]),
     program("terrane", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", "COpenSSL", logging, arguments]),
-    program("terrane-task", ["DatasetTasks", "TaskProtocol", "JobTypes", "CProcess"]),
+    program("terrane-task", ["DatasetTasks", "Geospatial", "TaskProtocol", "JobTypes"]),
     program(
       "protoc-gen-framedrpc",
       [

@@ -1,0 +1,78 @@
+/// Parameters of `probe`.
+public struct ProbeParameters: Codable, Sendable, Equatable {
+  /// Address of the source: `file:///…`.
+  public var source: String
+  /// Layers asked for; empty: the source's only layer.
+  public var layers: [String]
+  /// Reference system the request gives, for instance `EPSG:25832`.
+  public var crs: String?
+  /// Character encoding of text, for instance `ISO-8859-1`; nil: what the format says.
+  public var encoding: String?
+  public var csv: CSVOptions?
+
+  public init(
+    source: String, layers: [String] = [], crs: String? = nil, encoding: String? = nil, csv: CSVOptions? = nil
+  ) {
+    self.source = source
+    self.layers = layers
+    self.crs = crs
+    self.encoding = encoding
+    self.csv = csv
+  }
+}
+
+/// Result of `probe`.
+public struct ProbeResult: Codable, Sendable, Equatable {
+  public var pin: SourcePin
+  /// GDAL's short driver name, for instance `GPKG`.
+  public var driver: String
+  /// `vector`; later `raster`, `large_raster`, …: which chain the planner takes.
+  public var route: String
+  /// Layers that are to be loaded, in order.
+  public var layers: [ProbedLayer]
+  /// Names of every layer of the source.
+  public var allLayers: [String]
+  public var versions: LibraryVersions
+
+  public init(
+    pin: SourcePin, driver: String, route: String, layers: [ProbedLayer], allLayers: [String], versions: LibraryVersions
+  ) {
+    self.pin = pin
+    self.driver = driver
+    self.route = route
+    self.layers = layers
+    self.allLayers = allLayers
+    self.versions = versions
+  }
+}
+
+/// What the probe saw of one layer.
+public struct ProbedLayer: Codable, Sendable, Equatable {
+  /// Name in the source.
+  public var name: String
+  /// Proposed public collection id: the sanitised layer name, unique within the result.
+  public var collectionID: String
+  /// Features the source says it has.
+  public var featureCount: Int64
+  /// Table geometry type the load will make: `MultiPoint`, `MultiLineString` or `MultiPolygon`.
+  public var geometryType: String
+  /// The reference system the load will read coordinates in, `EPSG:n` where it has a code, else its name.
+  public var crs: String
+  /// `source`, `request` or `assumed`.
+  public var crsOrigin: String
+  /// The columns the load will make, without `fid` and `geom`.
+  public var columns: [ColumnSchema]
+
+  public init(
+    name: String, collectionID: String, featureCount: Int64, geometryType: String, crs: String, crsOrigin: String,
+    columns: [ColumnSchema]
+  ) {
+    self.name = name
+    self.collectionID = collectionID
+    self.featureCount = featureCount
+    self.geometryType = geometryType
+    self.crs = crs
+    self.crsOrigin = crsOrigin
+    self.columns = columns
+  }
+}

@@ -1,0 +1,68 @@
+/// Parameters of `verify`.
+public struct VerifyParameters: Codable, Sendable, Equatable {
+  public var collections: [VerifyCollection]
+  /// Path of the endpoint at the data API, `/api/data/…`, without a trailing slash.
+  public var endpointPath: String
+  /// Sent as `X-Terrane-Preview`; hex.
+  public var previewToken: String
+
+  public init(collections: [VerifyCollection], endpointPath: String, previewToken: String) {
+    self.collections = collections
+    self.endpointPath = endpointPath
+    self.previewToken = previewToken
+  }
+}
+
+/// What one collection must be.
+public struct VerifyCollection: Codable, Sendable, Equatable {
+  /// Public collection id.
+  public var id: String
+  public var schema: String
+  public var table: String
+  /// Rows of the table.
+  public var count: Int64
+  /// Rows with a geometry.
+  public var withGeometry: Int64
+  /// minx, miny, maxx, maxy in EPSG:4326.
+  public var bbox: [Double]?
+  /// Column names without `fid` and `geom`.
+  public var columns: [String]
+
+  public init(
+    id: String, schema: String, table: String, count: Int64, withGeometry: Int64, bbox: [Double]?, columns: [String]
+  ) {
+    self.id = id
+    self.schema = schema
+    self.table = table
+    self.count = count
+    self.withGeometry = withGeometry
+    self.bbox = bbox
+    self.columns = columns
+  }
+}
+
+/// Result of `verify`: every check that was made; all of them held, otherwise the task failed with `VERIFY_FAILED`.
+public struct VerifyResult: Codable, Sendable, Equatable {
+  public var checks: [VerifyCheck]
+
+  public init(checks: [VerifyCheck]) { self.checks = checks }
+}
+
+/// One check.
+public struct VerifyCheck: Codable, Sendable, Equatable {
+  public var collection: String
+  /// For instance `count`, `extent`, `columns`, `api_count`, `api_sample`.
+  public var name: String
+  /// `sql` or `data_api`.
+  public var via: String
+  public var expected: String
+  public var actual: String
+
+  public init(collection: String, name: String, via: String, expected: String, actual: String) {
+    self.collection = collection
+    self.name = name
+    self.via = via
+    self.expected = expected
+    self.actual = actual
+  }
+}
