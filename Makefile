@@ -1,4 +1,43 @@
-# Terrane: make demo (see it work), make test (prove it), make serve ROOT=DIR (use it), make check (inner loop).
-.PHONY: setup demo serve test check
+# Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help setup build demo serve test check lint generate clean
+
+# Folder whose files may be turned into datasets (make serve ROOT=/data).
+ROOT ?= $(CURDIR)/.setup/data
+STRICT := --explicit-target-dependency-import-check error
+
+help:
+	@sed -nE 's/^## //p' $(MAKEFILE_LIST)
+
+## make setup         install what is missing (the only step that downloads)
 setup:
 	@scripts/setup
+
+## make build         build the programs (optimised)
+build: setup
+	@swift build -c release $(STRICT)
+
+## make demo          from nothing to a served dataset, then stop
+demo: build
+	@scripts/demo
+
+## make serve         keep it running; your own files: make serve ROOT=/path/to/files
+serve: build
+	@scripts/serve "$(ROOT)"
+
+## make test          every test
+test: setup
+	@scripts/test
+
+## make check         the inner loop: build, unit tests, lint
+check: setup
+	@scripts/test --quick
+
+## make lint          formatting, generated code, house rules
+lint:
+	@scripts/lint
+
+## make generate      generated code and docs, anew
+generate: setup
+	@scripts/generate

@@ -77,7 +77,7 @@ let package = Package(
     swift("CoreMachine", ["PostgreSQL", "TaskProtocol", "CProcess", logging]),
 
     // Datasets and geospatial work.
-    swift("Datasets", ["CoreMachine", "PostgreSQL", "JobTypes", "TaskProtocol", logging]),
+    swift("Datasets", ["CoreMachine", "PostgreSQL", "JobTypes", "TaskProtocol", "COpenSSL", logging]),
     swift("Geospatial", ["CGDAL", "COpenSSL"]),
     swift("DatasetTasks", ["Geospatial", "JobTypes", "TaskProtocol", "CPostgreSQL"]),
 
