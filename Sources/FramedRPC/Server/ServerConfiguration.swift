@@ -1,0 +1,41 @@
+public import NIOCore
+
+/// How a server listens, and what it allows a connection.
+public struct ServerConfiguration: Sendable {
+  public var host: String
+  /// 0: any free port.
+  public var port: Int
+  public var tls: TLSConfiguration
+  /// Event loops to share; `nil`: the server makes ``eventLoopCount`` of its own.
+  public var eventLoopGroup: (any EventLoopGroup)?
+  public var eventLoopCount = 1
+  public var limits = ServerLimits()
+
+  public init(host: String = "127.0.0.1", port: Int, tls: TLSConfiguration) {
+    self.host = host
+    self.port = port
+    self.tls = tls
+  }
+}
+
+/// What one connection may use. Sent to the client in HELLO where it must know.
+public struct ServerLimits: Sendable, Hashable {
+  /// Bytes of one request or response message.
+  public var maxMessage = 4 << 20
+  /// Open streams per connection.
+  public var maxStreams = 1_024
+  /// Request bytes a stream may have on the way, unread.
+  public var initialCredit = 262_144
+  /// Used for unary methods whose caller names no timeout.
+  public var defaultTimeout: Duration = .seconds(30)
+  /// The longest timeout a unary call may ask for.
+  public var maxTimeout: Duration = .seconds(300)
+  /// Pings closer together than half of this are early; three early ones in two minutes end the connection.
+  public var minPing: Duration = .seconds(10)
+  /// Connections without a stream are closed after this; `nil`: never.
+  public var idleClose: Duration?
+  /// How long ``RPCServer/drain(grace:)`` waits, unless told otherwise.
+  public var drainGrace: Duration = .seconds(30)
+
+  public init() {}
+}
