@@ -1,0 +1,202 @@
+-- The completion batch: mark, decide in Swift, apply.
+
+-- One row a task that was marked ('task'), a stage whose last task this was ('stage'), and a finished job of an operation
+-- that such a stage belongs to ('job').
+CREATE TYPE coremachine.completion_row AS (
+  row_kind text, ordinal integer, task_id bigint, state text, stage_id bigint, stage_ordinal integer, stage_name text,
+  problem text, results text[], job_id bigint, job_type text, handler_version integer, step integer, parameters text,
+  operation_id bigint, subject bigint, kind text, operation_state text, retry_of bigint, plan text);
+
+-- Ends attempts. Outcomes: SUCCEEDED, FAILED (for good), RETRY (after delay_ms), LOST (the lease ran out), RELEASED (given
+-- back), CANCELLED (also of a task that never ran). Fenced: an attempt that is not the current one changes nothing and is
+-- not in the answer.
+CREATE FUNCTION coremachine.complete_tasks(
+  p_actor text, p_tasks bigint[], p_attempts integer[], p_outcomes text[], p_results text[], p_problems text[],
+  p_delays_ms bigint[], p_crash_loop integer)
+RETURNS SETOF coremachine.completion_row LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  marked coremachine.completion_row[];
+  at_zero bigint[];
+  failing bigint;
+  ended bigint[];
+BEGIN
+  PERFORM coremachine.acting_as(p_actor);
+  WITH input AS (
+    SELECT DISTINCT ON (i.task_id) i.*
+    FROM unnest(p_tasks, p_attempts, p_outcomes, p_results, p_problems, p_delays_ms) WITH ORDINALITY
+      AS i (task_id, attempt, outcome, result, problem, delay_ms, ord)
+    ORDER BY i.task_id, i.ord
+  ), locked AS (
+    SELECT i.*, t.stage_id, t.lost_leases, t.operation_id, (o.stopping OR s.stopping) AS stopping
+    FROM input i
+    JOIN coremachine.tasks t ON t.task_id = i.task_id
+    JOIN coremachine.stages s ON s.stage_id = t.stage_id
+    JOIN coremachine.operations o ON o.operation_id = t.operation_id
+    WHERE t.attempt = i.attempt
+      AND (t.state = 'RUNNING' OR (i.outcome = 'CANCELLED' AND t.state IN ('QUEUED', 'WAITING')))
+      -- A lease renewed since the reaper looked is not lost.
+      AND (i.outcome <> 'LOST' OR NOT EXISTS (
+        SELECT FROM coremachine.leases l WHERE l.task_id = i.task_id AND l.attempt = i.attempt
+          AND l.expires_at > clock_timestamp()))
+    ORDER BY t.task_id FOR NO KEY UPDATE OF t
+  ), decided AS (
+    SELECT l.*,
+      CASE
+        WHEN l.outcome IN ('SUCCEEDED', 'FAILED', 'CANCELLED') THEN l.outcome
+        WHEN l.stopping THEN 'CANCELLED'
+        WHEN l.outcome = 'RETRY' THEN 'WAITING'
+        WHEN l.outcome = 'LOST' AND l.lost_leases + 1 >= p_crash_loop THEN 'FAILED'
+        WHEN l.outcome IN ('LOST', 'RELEASED') THEN 'QUEUED'
+      END AS new_state
+    FROM locked l
+  ), updated AS (
+    UPDATE coremachine.tasks t SET
+      state = d.new_state,
+      result = CASE WHEN d.new_state = 'SUCCEEDED' THEN d.result::json END,
+      problem = CASE
+        WHEN d.outcome = 'LOST' AND d.new_state = 'FAILED' THEN json_build_object('reason', 'CRASH_LOOP', 'message',
+          format('the worker of this task was lost %s times', d.lost_leases + 1), 'transient', false)
+        WHEN d.new_state IN ('FAILED', 'WAITING') THEN d.problem::json END,
+      failures = t.failures + (d.outcome = 'RETRY')::integer,
+      lost_leases = t.lost_leases + (d.outcome = 'LOST')::integer,
+      not_before = CASE WHEN d.new_state = 'WAITING' THEN clock_timestamp() + d.delay_ms * interval '1 ms' END,
+      ended_at = CASE WHEN d.new_state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') THEN clock_timestamp() END
+    FROM decided d WHERE t.task_id = d.task_id
+    RETURNING d.ord, t.task_id, t.state, t.stage_id, t.problem
+  ), unleased AS (
+    DELETE FROM coremachine.leases l USING decided d WHERE l.task_id = d.task_id AND l.attempt = d.attempt
+  ), doomed AS (
+    -- What the attempt may have left and nobody adopted.
+    UPDATE coremachine.ledger g SET state = 'DOOMED', doom_at = clock_timestamp(), updated_at = clock_timestamp()
+      FROM decided d WHERE g.task_id = d.task_id AND g.attempt = d.attempt AND g.state = 'INTENT'
+  )
+  SELECT array_agg(ROW('task', u.ord::integer, u.task_id, u.state, u.stage_id, NULL, NULL, u.problem::text, NULL, NULL, NULL,
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::coremachine.completion_row ORDER BY u.task_id)
+    INTO marked FROM updated u;
+  IF marked IS NULL THEN RETURN; END IF;
+  RETURN QUERY SELECT * FROM unnest(marked);
+  IF EXISTS (SELECT FROM unnest(marked) m WHERE m.state IN ('QUEUED', 'WAITING')) THEN
+    PERFORM pg_notify('terrane_tasks', '');
+  END IF;
+
+  -- Counters in id order, each decremented once by the number of its tasks that ended here.
+  PERFORM FROM coremachine.stages s WHERE s.stage_id IN (
+    SELECT m.stage_id FROM unnest(marked) m WHERE m.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))
+    ORDER BY s.stage_id FOR NO KEY UPDATE;
+  WITH ended AS (
+    SELECT m.stage_id, count(*)::integer AS n,
+      (array_agg(m.problem ORDER BY m.ordinal) FILTER (WHERE m.state = 'FAILED'))[1] AS problem
+    FROM unnest(marked) m WHERE m.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') GROUP BY m.stage_id
+  ), counted AS (
+    UPDATE coremachine.stages s SET
+      remaining = s.remaining - e.n,
+      problem = COALESCE(s.problem, e.problem::json),
+      stopping = (s.stopping OR e.problem IS NOT NULL) AND s.remaining > e.n
+    FROM ended e WHERE s.stage_id = e.stage_id
+    RETURNING s.stage_id, s.remaining, s.stopping, s.job_id
+  )
+  SELECT array_agg(c.stage_id ORDER BY c.stage_id) FILTER (WHERE c.remaining = 0),
+         min(c.stage_id) FILTER (WHERE c.stopping)
+    INTO at_zero, failing FROM counted c;
+  IF failing IS NOT NULL THEN PERFORM pg_notify('terrane_cancel', ''); END IF;
+  IF at_zero IS NULL THEN RETURN; END IF;
+
+  -- A stage at 0 may end its job and its operation: nobody cancels or extends them until this transaction ends.
+  PERFORM FROM coremachine.jobs j WHERE j.job_id IN (
+    SELECT s.job_id FROM coremachine.stages s WHERE s.stage_id = ANY (at_zero)) ORDER BY j.job_id FOR NO KEY UPDATE;
+  SELECT array_agg(DISTINCT j.operation_id) INTO ended FROM coremachine.stages s JOIN coremachine.jobs j USING (job_id)
+    WHERE s.stage_id = ANY (at_zero);
+  PERFORM FROM coremachine.operations o WHERE o.operation_id = ANY (ended) ORDER BY o.operation_id FOR NO KEY UPDATE;
+  UPDATE coremachine.stages s SET
+    state = CASE WHEN o.state <> 'RUNNING' THEN 'CANCELLED' WHEN s.problem IS NOT NULL THEN 'FAILED' ELSE 'SUCCEEDED' END
+    FROM coremachine.jobs j JOIN coremachine.operations o USING (operation_id)
+    WHERE s.stage_id = ANY (at_zero) AND j.job_id = s.job_id;
+  UPDATE coremachine.operations o SET stopping = false WHERE o.operation_id = ANY (ended) AND o.stopping;
+
+  RETURN QUERY
+    SELECT 'stage', NULL::integer, NULL::bigint, s.state, s.stage_id, s.ordinal, s.name, s.problem::text,
+      CASE WHEN s.state = 'SUCCEEDED' THEN ARRAY(
+        SELECT t.result::text FROM coremachine.tasks t WHERE t.stage_id = s.stage_id ORDER BY t.ordinal) END,
+      j.job_id, j.job_type, j.handler_version, j.step, j.parameters::text,
+      o.operation_id, o.subject, o.kind, o.state, o.retry_of, o.plan::text
+    FROM coremachine.stages s JOIN coremachine.jobs j USING (job_id) JOIN coremachine.operations o USING (operation_id)
+    WHERE s.stage_id = ANY (at_zero) ORDER BY o.operation_id;
+  RETURN QUERY
+    SELECT 'job', NULL::integer, NULL::bigint, j.state, NULL::bigint, NULL::integer, NULL, NULL, j.results::text[],
+      j.job_id, j.job_type, j.handler_version, j.step, j.parameters::text,
+      j.operation_id, NULL::bigint, NULL, NULL, NULL::bigint, NULL
+    FROM coremachine.jobs j WHERE j.operation_id = ANY (ended) AND j.state = 'SUCCEEDED' ORDER BY j.operation_id, j.step;
+END $$;
+
+-- The next stage of a job, and before it the stages that had nothing to do. No tasks: p_name is NULL.
+CREATE FUNCTION coremachine.plan_stage(
+  p_job bigint, p_first_ordinal integer, p_empty text[], p_name text, p_parameters text[], p_bytes bigint[])
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  stage bigint;
+BEGIN
+  INSERT INTO coremachine.stages (job_id, ordinal, name, state, task_count, remaining)
+    SELECT p_job, p_first_ordinal + e.ord - 1, e.name, 'SUCCEEDED', 0, 0
+    FROM unnest(p_empty) WITH ORDINALITY AS e (name, ord);
+  IF p_name IS NULL THEN RETURN NULL; END IF;
+  INSERT INTO coremachine.stages (job_id, ordinal, name, task_count, remaining)
+    VALUES (p_job, p_first_ordinal + cardinality(p_empty), p_name, cardinality(p_parameters), cardinality(p_parameters))
+    RETURNING stage_id INTO stage;
+  INSERT INTO coremachine.tasks (stage_id, ordinal, operation_id, handler, input_bytes, parameters)
+    SELECT stage, p.ord - 1, j.operation_id, j.job_type || '/' || j.handler_version, p.bytes, p.parameters::json
+    FROM coremachine.jobs j, unnest(p_parameters, p_bytes) WITH ORDINALITY AS p (parameters, bytes, ord)
+    WHERE j.job_id = p_job ORDER BY p.ord;
+  PERFORM pg_notify('terrane_tasks', '');
+  RETURN stage;
+END $$;
+
+-- A stage with fewer tasks than its type asks for.
+CREATE FUNCTION coremachine.refuse_stage(p_job bigint, p_ordinal integer, p_name text, p_count integer, p_problem text)
+RETURNS void LANGUAGE sql AS $$
+  INSERT INTO coremachine.stages (job_id, ordinal, name, state, task_count, remaining, problem)
+    VALUES (p_job, p_ordinal, p_name, 'FAILED', p_count, 0, p_problem::json);
+$$;
+
+-- The next job of an operation that is RUNNING and at the step before.
+CREATE FUNCTION coremachine.plan_job(
+  p_operation bigint, p_step integer, p_job_type text, p_version integer, p_stage_count integer, p_parameters text,
+  p_plan text, p_weights double precision[])
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  job bigint;
+BEGIN
+  UPDATE coremachine.operations SET step = p_step, plan = COALESCE(p_plan::json, plan),
+      step_weights = COALESCE(p_weights, step_weights)
+    WHERE operation_id = p_operation AND state = 'RUNNING' AND step = p_step - 1;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'operation % is not RUNNING at step %', p_operation, p_step - 1 USING ERRCODE = 'serialization_failure';
+  END IF;
+  INSERT INTO coremachine.jobs (operation_id, step, job_type, handler_version, stage_count, parameters)
+    VALUES (p_operation, p_step, p_job_type, p_version, p_stage_count, p_parameters::json)
+    RETURNING job_id INTO job;
+  UPDATE coremachine.progress SET step = p_step, job_type = p_job_type, phase = '', message = '', unit = '', done = 0,
+      total = NULL, fraction = 0, rate = NULL, step_began_at = clock_timestamp(), updated_at = clock_timestamp()
+    WHERE operation_id = p_operation;
+  RETURN job;
+END $$;
+
+CREATE FUNCTION coremachine.end_job(p_job bigint, p_state text, p_results text[], p_problem text)
+RETURNS void LANGUAGE sql AS $$
+  UPDATE coremachine.jobs SET state = p_state, results = p_results::json[], problem = p_problem::json,
+      ended_at = clock_timestamp()
+    WHERE job_id = p_job;
+$$;
+
+-- Compare and set: an operation that is not (any more) in p_from is not ended.
+CREATE FUNCTION coremachine.end_operation(p_operation bigint, p_from text, p_state text, p_problem text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE coremachine.operations SET state = p_state, problem = p_problem::json, stopping = false, ended_at = clock_timestamp()
+    WHERE operation_id = p_operation AND state = p_from;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'operation % is not % any more', p_operation, p_from USING ERRCODE = 'serialization_failure';
+  END IF;
+  -- Everything an ended operation was doing has ended: nothing reads what its tasks reported.
+  DELETE FROM coremachine.task_progress WHERE operation_id = p_operation;
+END $$;
