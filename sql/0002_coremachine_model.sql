@@ -242,7 +242,7 @@ CREATE TABLE coremachine.ledger (
 ) WITH (fillfactor = 80);
 CREATE INDEX ledger_of_operation ON coremachine.ledger (operation_id);
 CREATE INDEX ledger_of_subject ON coremachine.ledger (subject);
-CREATE INDEX ledger_of_attempt ON coremachine.ledger (task_id, attempt) WHERE state = 'INTENT';
+CREATE INDEX ledger_of_attempt ON coremachine.ledger (task_id, attempt) WHERE state IN ('INTENT', 'PRESENT');
 CREATE INDEX ledger_doomed ON coremachine.ledger (doom_at) WHERE state = 'DOOMED';
 -- One living entry a thing: two builds never believe they own the same table.
 CREATE UNIQUE INDEX ledger_owner ON coremachine.ledger (kind, identifier, COALESCE(location, '')) WHERE state <> 'GONE';

@@ -67,9 +67,10 @@ BEGIN
   ), unleased AS (
     DELETE FROM coremachine.leases l USING decided d WHERE l.task_id = d.task_id AND l.attempt = d.attempt
   ), doomed AS (
-    -- What the attempt may have left and nobody adopted.
+    -- What the attempt may have left and nobody adopted; of an attempt that did not succeed, the adopted things too.
     UPDATE coremachine.ledger g SET state = 'DOOMED', doom_at = clock_timestamp(), updated_at = clock_timestamp()
-      FROM decided d WHERE g.task_id = d.task_id AND g.attempt = d.attempt AND g.state = 'INTENT'
+      FROM decided d WHERE g.task_id = d.task_id AND g.attempt = d.attempt
+        AND (g.state = 'INTENT' OR (g.state = 'PRESENT' AND d.new_state <> 'SUCCEEDED'))
   )
   SELECT array_agg(ROW('task', u.ord::integer, u.task_id, u.state, u.stage_id, NULL, NULL, u.problem::text, NULL, NULL, NULL,
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::coremachine.completion_row ORDER BY u.task_id)
@@ -129,33 +130,40 @@ BEGIN
     FROM coremachine.jobs j WHERE j.operation_id = ANY (ended) AND j.state = 'SUCCEEDED' ORDER BY j.operation_id, j.step;
 END $$;
 
--- The next stage of a job, and before it the stages that had nothing to do. No tasks: p_name is NULL.
+-- The job of an operation's step.
+CREATE FUNCTION coremachine.job_at(p_operation bigint, p_step integer) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT job_id FROM coremachine.jobs WHERE operation_id = p_operation AND step = p_step ORDER BY attempt DESC LIMIT 1;
+$$;
+
+-- The next stage of a job, and before it the stages that had nothing to do. p_name NULL: only those.
 CREATE FUNCTION coremachine.plan_stage(
-  p_job bigint, p_first_ordinal integer, p_empty text[], p_name text, p_parameters text[], p_bytes bigint[])
+  p_operation bigint, p_step integer, p_first_ordinal integer, p_empty text[], p_name text, p_parameters text[],
+  p_bytes bigint[])
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
+  job bigint := coremachine.job_at(p_operation, p_step);
   stage bigint;
 BEGIN
   INSERT INTO coremachine.stages (job_id, ordinal, name, state, task_count, remaining)
-    SELECT p_job, p_first_ordinal + e.ord - 1, e.name, 'SUCCEEDED', 0, 0
+    SELECT job, p_first_ordinal + e.ord - 1, e.name, 'SUCCEEDED', 0, 0
     FROM unnest(p_empty) WITH ORDINALITY AS e (name, ord);
   IF p_name IS NULL THEN RETURN NULL; END IF;
   INSERT INTO coremachine.stages (job_id, ordinal, name, task_count, remaining)
-    VALUES (p_job, p_first_ordinal + cardinality(p_empty), p_name, cardinality(p_parameters), cardinality(p_parameters))
+    VALUES (job, p_first_ordinal + cardinality(p_empty), p_name, cardinality(p_parameters), cardinality(p_parameters))
     RETURNING stage_id INTO stage;
   INSERT INTO coremachine.tasks (stage_id, ordinal, operation_id, handler, input_bytes, parameters)
-    SELECT stage, p.ord - 1, j.operation_id, j.job_type || '/' || j.handler_version, p.bytes, p.parameters::json
+    SELECT stage, p.ord - 1, p_operation, j.job_type || '/' || j.handler_version, p.bytes, p.parameters::json
     FROM coremachine.jobs j, unnest(p_parameters, p_bytes) WITH ORDINALITY AS p (parameters, bytes, ord)
-    WHERE j.job_id = p_job ORDER BY p.ord;
+    WHERE j.job_id = job ORDER BY p.ord;
   PERFORM pg_notify('terrane_tasks', '');
   RETURN stage;
 END $$;
 
--- A stage with fewer tasks than its type asks for.
-CREATE FUNCTION coremachine.refuse_stage(p_job bigint, p_ordinal integer, p_name text, p_count integer, p_problem text)
+-- A stage that could not be planned: fewer tasks than its type asks for, or input it cannot use.
+CREATE FUNCTION coremachine.refuse_stage(p_operation bigint, p_step integer, p_ordinal integer, p_name text, p_problem text)
 RETURNS void LANGUAGE sql AS $$
   INSERT INTO coremachine.stages (job_id, ordinal, name, state, task_count, remaining, problem)
-    VALUES (p_job, p_ordinal, p_name, 'FAILED', p_count, 0, p_problem::json);
+    VALUES (coremachine.job_at(p_operation, p_step), p_ordinal, p_name, 'FAILED', 0, 0, p_problem::json);
 $$;
 
 -- The next job of an operation that is RUNNING and at the step before.
@@ -181,11 +189,11 @@ BEGIN
   RETURN job;
 END $$;
 
-CREATE FUNCTION coremachine.end_job(p_job bigint, p_state text, p_results text[], p_problem text)
+CREATE FUNCTION coremachine.end_job(p_operation bigint, p_step integer, p_state text, p_results text[], p_problem text)
 RETURNS void LANGUAGE sql AS $$
   UPDATE coremachine.jobs SET state = p_state, results = p_results::json[], problem = p_problem::json,
       ended_at = clock_timestamp()
-    WHERE job_id = p_job;
+    WHERE job_id = coremachine.job_at(p_operation, p_step);
 $$;
 
 -- Compare and set: an operation that is not (any more) in p_from is not ended.

@@ -14,13 +14,18 @@ RETURNS bigint LANGUAGE sql AS $$
     RETURNING ledger_id;
 $$;
 
--- "Whole, staged": for an adopt hook, in its fenced transaction. Names a thing that was INTENT, or one that is new.
+-- "Whole, staged": for an adopt hook, in its fenced transaction, before it touches the thing. Names a thing that was INTENT
+-- or one that is new. What an earlier attempt of the task left under the same name is waited for while garbage collection
+-- removes it; if it is still there afterwards, it is the hook's to replace.
 CREATE FUNCTION coremachine.ledger_present(
   p_task bigint, p_attempt integer, p_kind text, p_identifier text, p_bytes bigint DEFAULT NULL, p_location text DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   id bigint;
 BEGIN
+  UPDATE coremachine.ledger SET state = 'GONE', updated_at = clock_timestamp()
+    WHERE kind = p_kind AND identifier = p_identifier AND COALESCE(location, '') = COALESCE(p_location, '')
+      AND task_id = p_task AND attempt < p_attempt AND state = 'DOOMED';
   UPDATE coremachine.ledger SET state = 'PRESENT', bytes = p_bytes, updated_at = clock_timestamp()
     WHERE task_id = p_task AND attempt = p_attempt AND kind = p_kind AND identifier = p_identifier AND state = 'INTENT'
     RETURNING ledger_id INTO id;
@@ -69,17 +74,15 @@ CREATE FUNCTION coremachine.ledger_doom_failed(p_window interval) RETURNS bigint
   SELECT count(*) FROM moved;
 $$;
 
--- Things to remove now. They come back after p_again when nobody says they are GONE.
-CREATE FUNCTION coremachine.ledger_claim_doomed(p_kinds text[], p_location text, p_limit integer, p_again interval)
+-- One thing to remove now. The row stays locked while it is removed, in the caller's transaction.
+CREATE FUNCTION coremachine.ledger_next_doomed(p_kinds text[], p_location text)
 RETURNS TABLE (ledger_id bigint, kind text, identifier text, task_id bigint, attempt integer, subject bigint,
                operation_id bigint, failures integer) LANGUAGE sql AS $$
-  UPDATE coremachine.ledger l SET doom_at = clock_timestamp() + p_again
-    WHERE l.ledger_id IN (
-      SELECT d.ledger_id FROM coremachine.ledger d
-      WHERE d.state = 'DOOMED' AND d.doom_at <= clock_timestamp() AND d.kind = ANY (p_kinds)
-        AND (d.location IS NULL OR d.location = p_location)
-      ORDER BY d.doom_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
-    RETURNING l.ledger_id, l.kind, l.identifier, l.task_id, l.attempt, l.subject, l.operation_id, l.failures;
+  SELECT d.ledger_id, d.kind, d.identifier, d.task_id, d.attempt, d.subject, d.operation_id, d.failures
+  FROM coremachine.ledger d
+  WHERE d.state = 'DOOMED' AND d.doom_at <= clock_timestamp() AND d.kind = ANY (p_kinds)
+    AND (d.location IS NULL OR d.location = p_location)
+  ORDER BY d.doom_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
 $$;
 
 -- A failure is kept and tried again: 1 s, 2 s, 4 s … 5 min.
