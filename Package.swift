@@ -70,6 +70,9 @@ let package = Package(
     swift("FramedRPC", ["FramedCore", "FramedMessages", "ProtobufFacade", "CFramedTLS", "COpenSSL", logging] + nio),
     swift("TerraneMessages", ["FramedRPC", "FramedMessages", "ProtobufFacade", "CTerraneMessages", "CFramedMessages", "CProtobufC"]),
 
+    // Who may do what: the private authority and its certificates.
+    swift("Credentials", ["COpenSSL"]),
+
     // Database and engine.
     swift("PostgreSQL", ["CPostgreSQL", "CProcess", logging]),
     swift("TaskProtocol", []),
@@ -92,5 +95,7 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
         .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
       ]),
+
+    tests("Credentials", ["Credentials"]),
   ]
 )
