@@ -1,0 +1,153 @@
+import Synchronization
+
+/// What a subscription to a channel yields.
+public enum Notification: Sendable, Equatable {
+  /// LISTEN is in force from now on, for the first time or again after the connection was lost: what was sent before may have
+  /// been missed, so read the state that the notifications are about.
+  case reconnected
+  /// Somebody committed a NOTIFY on the channel.
+  case message(payload: String, processID: Int32)
+}
+
+/// A session that LISTENs, and is opened again whenever it is lost. Notifications are a wake-up, never the truth: a
+/// subscriber that falls 1,024 behind loses the oldest.
+public final class NotificationListener: Sendable {
+  private let settings: ConnectionSettings
+  private let thread: DatabaseThread
+  private let state = Mutex(State())
+
+  private typealias Subscriber = AsyncStream<Notification>.Continuation
+  private struct State {
+    var subscribers: [String: [UInt64: Subscriber]] = [:]
+    var nextIdentifier: UInt64 = 0
+    var connection: PostgresConnection?
+    var task: Task<Void, Never>?
+    var closed = false
+  }
+
+  public init(_ settings: ConnectionSettings, thread: DatabaseThread) {
+    self.settings = settings
+    self.thread = thread
+  }
+
+  deinit { state.withLock { $0.task }?.cancel() }
+
+  /// Notifications of a channel, beginning with ``Notification/reconnected`` once LISTEN is in force. The stream ends with
+  /// ``close()``.
+  public func subscribe(to channel: String) -> AsyncStream<Notification> {
+    let (stream, continuation) = AsyncStream.makeStream(
+      of: Notification.self, bufferingPolicy: .bufferingNewest(1024))
+    let (connection, identifier, closed) = state.withLock { state in
+      state.nextIdentifier += 1
+      let identifier = state.nextIdentifier
+      if !state.closed {
+        state.subscribers[channel, default: [:]][identifier] = continuation
+        if state.task == nil { state.task = Task { [weak self] in await Self.keepListening(self) } }
+      }
+      return (state.connection, identifier, state.closed)
+    }
+    if closed {
+      continuation.finish()
+      return stream
+    }
+    continuation.onTermination = { [weak self] _ in
+      self?.state.withLock { $0.subscribers[channel]?[identifier] = nil }
+    }
+    if let connection {
+      Task { [weak self] in
+        // On failure the session is gone, and the next one listens to every channel there is.
+        guard (try? await connection.query(Self.listen(channel))) != nil else { return }
+        self?.state.withLock { _ = $0.subscribers[channel]?[identifier]?.yield(.reconnected) }
+      }
+    }
+    return stream
+  }
+
+  /// Closes the session and ends all streams.
+  public func close() {
+    let (connection, task, subscribers) = state.withLock { state in
+      state.closed = true
+      defer { state.subscribers = [:] }
+      return (state.connection, state.task, state.subscribers.values.flatMap(\.values))
+    }
+    task?.cancel()
+    connection?.close()
+    for subscriber in subscribers { subscriber.finish() }
+  }
+
+  /// A channel is an identifier: quoted, it may be any name of up to 63 bytes.
+  private static func listen(_ channel: String) -> String {
+    "LISTEN \"\(channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\""))\""
+  }
+
+  /// Holds the listener only between waits, so that dropping it ends the loop.
+  private static func keepListening(_ listener: @autoclosure () -> NotificationListener?) async {
+    var backoff = Backoff()
+    while !Task.isCancelled {
+      guard let current = listener(), !current.state.withLock({ $0.closed }) else { return }
+      do {
+        let ended = try await current.listenUntilLost()
+        backoff.reset()
+        await ended.wait()
+      } catch {
+        try? await Task.sleep(for: backoff.next())
+      }
+    }
+  }
+
+  private func listenUntilLost() async throws -> SessionEnd {
+    let connection = try await PostgresConnection.connect(settings, on: thread)
+    connection.session.onNotification { [weak self] channel, payload, processID in
+      self?.deliver(.message(payload: payload, processID: processID), to: channel)
+    }
+    let ended = SessionEnd()
+    connection.session.onClose { ended.signal() }
+    // From here on subscribe(to:) listens by itself; channels that are there already are listened to below.
+    let channels = state.withLock { state -> [String] in
+      if state.closed { return [] }
+      state.connection = connection
+      return Array(state.subscribers.keys)
+    }
+    if state.withLock({ $0.closed }) { connection.close() }
+    for channel in channels {
+      try await connection.query(Self.listen(channel))
+      deliver(.reconnected, to: channel)
+    }
+    return ended
+  }
+
+  private func deliver(_ notification: Notification, to channel: String) {
+    let subscribers = state.withLock { $0.subscribers[channel].map { Array($0.values) } ?? [] }
+    for subscriber in subscribers { subscriber.yield(notification) }
+  }
+}
+
+/// Tells one task that a session has ended.
+private final class SessionEnd: Sendable {
+  private enum State {
+    case open
+    case waiting(CheckedContinuation<Void, Never>)
+    case ended
+  }
+  private let state = Mutex(State.open)
+
+  func signal() {
+    let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+      defer { state = .ended }
+      if case .waiting(let continuation) = state { return continuation }
+      return nil
+    }
+    waiter?.resume()
+  }
+
+  func wait() async {
+    await withCheckedContinuation { continuation in
+      let ended = state.withLock { state -> Bool in
+        if case .ended = state { return true }
+        state = .waiting(continuation)
+        return false
+      }
+      if ended { continuation.resume() }
+    }
+  }
+}
