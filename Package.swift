@@ -60,15 +60,15 @@ let package = Package(
     c("CFramedTLS", ["COpenSSL"]),
     c("CProtobufGuard", ["CProtobufC"]),
     c("CProcess"),
-    c("CFramedMessages", ["CProtobufC"]),
-    c("CTerraneMessages", ["CProtobufC", "CFramedMessages"]),
+    c("CFramedMessages", ["CProtobufC", "CProtobufGuard"]),
+    c("CTerraneMessages", ["CProtobufC", "CProtobufGuard", "CFramedMessages"]),
 
     // Messages and transport.
     swift("ProtobufFacade", ["CProtobufC", "CProtobufGuard"]),
-    swift("FramedMessages", ["ProtobufFacade", "CFramedMessages", "CProtobufC"]),
+    swift("FramedMessages", ["ProtobufFacade", "CFramedMessages", "CProtobufC", "CProtobufGuard"]),
     swift("FramedCore", ["FramedMessages", "ProtobufFacade"]),
     swift("FramedRPC", ["FramedCore", "FramedMessages", "ProtobufFacade", "CFramedTLS", "COpenSSL", logging] + nio),
-    swift("TerraneMessages", ["FramedRPC", "FramedMessages", "ProtobufFacade", "CTerraneMessages", "CFramedMessages", "CProtobufC"]),
+    swift("TerraneMessages", ["FramedRPC", "FramedMessages", "ProtobufFacade", "CTerraneMessages", "CFramedMessages", "CProtobufC", "CProtobufGuard"]),
 
     // Who may do what: the private authority and its certificates.
     swift("Credentials", ["COpenSSL"]),
@@ -89,8 +89,9 @@ let package = Package(
     program("terraned", ["Services", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "CProcess", logging, arguments]),
     program("terrane", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", "COpenSSL", logging, arguments]),
     program("terrane-task", ["DatasetTasks", "Geospatial", "TaskProtocol", "JobTypes"]),
-    program(
-      "protoc-gen-framedrpc",
+    program("protoc-gen-framedrpc", ["FramedRPCGenerator"]),
+    swift(
+      "FramedRPCGenerator",
       [
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
         .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
