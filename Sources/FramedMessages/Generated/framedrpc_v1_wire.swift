@@ -56,7 +56,7 @@ public struct Hello: ProtobufMessage {
 }
 
 /// A header or trailer. Keys may occur more than once.
-public struct MetadataEntry: ProtobufMessage {
+public struct Header: ProtobufMessage {
   /// `[a-z0-9_.-]+`
   public var key: String = ""
   public var value: [UInt8] = []
@@ -73,7 +73,7 @@ public struct MetadataEntry: ProtobufMessage {
 }
 
 /// Where a watcher goes on.
-public struct Resume: ProtobufMessage {
+public struct ResumePoint: ProtobufMessage {
   /// The history that after_seq counts in.
   public var epoch: UInt64 = 0
   /// The highest safe_seq the client has.
@@ -96,10 +96,10 @@ public struct CallMeta: ProtobufMessage {
   public var method: String = ""
   /// Counts from the frame's arrival. Absent: the method's default for unary calls, none for streams. 0: expired.
   public var timeoutMs: UInt32? = nil
-  public var metadata: [MetadataEntry] = []
+  public var metadata: [Header] = []
   /// 16 bytes, or none. Names the request: its effect happens once.
   public var requestID: [UInt8] = []
-  public var resume: Resume? = nil
+  public var resume: ResumePoint? = nil
   /// Bytes the server may send on this stream before any CREDIT. Absent: the value of the client's HELLO.
   public var initialCredit: UInt32? = nil
   /// The longest silence the client wants on a stream. Absent: 15,000.
@@ -118,9 +118,9 @@ public struct CallMeta: ProtobufMessage {
   public init(
     method: String = "",
     timeoutMs: UInt32? = nil,
-    metadata: [MetadataEntry] = [],
+    metadata: [Header] = [],
     requestID: [UInt8] = [],
-    resume: Resume? = nil,
+    resume: ResumePoint? = nil,
     initialCredit: UInt32? = nil,
     maxSilenceMs: UInt32? = nil,
     messageBytes: UInt64? = nil,
@@ -157,7 +157,7 @@ public struct DataMeta: ProtobufMessage {
   /// The longest silence the server will keep. First frame of a stream only.
   public var silenceMs: UInt32? = nil
   /// First frame of a stream only.
-  public var headers: [MetadataEntry] = []
+  public var headers: [Header] = []
   /// The full state begins; the next bookmark ends it. First frame of a stream only.
   public var snapshot: Bool = false
 
@@ -170,7 +170,7 @@ public struct DataMeta: ProtobufMessage {
     messageBytes: UInt64? = nil,
     epoch: UInt64? = nil,
     silenceMs: UInt32? = nil,
-    headers: [MetadataEntry] = [],
+    headers: [Header] = [],
     snapshot: Bool = false
   ) {
     self.seq = seq
@@ -185,7 +185,7 @@ public struct DataMeta: ProtobufMessage {
 }
 
 /// A typed fact about an error.
-public struct ErrorDetail: ProtobufMessage {
+public struct Detail: ProtobufMessage {
   /// `type.googleapis.com/` and the message's full name.
   public var typeURL: String = ""
   /// That message, serialized.
@@ -208,8 +208,8 @@ public struct EndMeta: ProtobufMessage {
   public var code: UInt32 = 0
   /// For people, at most 1 KiB.
   public var message: String = ""
-  public var details: [ErrorDetail] = []
-  public var trailers: [MetadataEntry] = []
+  public var details: [Detail] = []
+  public var trailers: [Header] = []
   /// How long to wait before trying again; -1: do not.
   public var retryAfterMs: Int32? = nil
   /// As DataMeta.safe_seq.
@@ -220,8 +220,8 @@ public struct EndMeta: ProtobufMessage {
   public init(
     code: UInt32 = 0,
     message: String = "",
-    details: [ErrorDetail] = [],
-    trailers: [MetadataEntry] = [],
+    details: [Detail] = [],
+    trailers: [Header] = [],
     retryAfterMs: Int32? = nil,
     resumeSeq: UInt64? = nil
   ) {
@@ -309,8 +309,8 @@ extension Hello: ProtobufCBacked {
   }
 }
 
-extension MetadataEntry {
-  public static var protobufName: String { "framedrpc.v1.MetadataEntry" }
+extension Header {
+  public static var protobufName: String { "framedrpc.v1.Header" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
     self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
@@ -330,12 +330,12 @@ extension MetadataEntry {
   }
 }
 
-extension MetadataEntry: ProtobufCBacked {
-  package typealias CMessage = Framedrpc__V1__MetadataEntry
+extension Header: ProtobufCBacked {
+  package typealias CMessage = Framedrpc__V1__Header
 
-  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { framedrpc__v1__metadata_entry__guard() }
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { framedrpc__v1__header__guard() }
 
-  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { framedrpc__v1__metadata_entry__init(c) }
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { framedrpc__v1__header__init(c) }
 
   package init(copying c: UnsafePointer<CMessage>) {
     self.key = String(protobuf: c.pointee.key)
@@ -348,8 +348,8 @@ extension MetadataEntry: ProtobufCBacked {
   }
 }
 
-extension Resume {
-  public static var protobufName: String { "framedrpc.v1.Resume" }
+extension ResumePoint {
+  public static var protobufName: String { "framedrpc.v1.ResumePoint" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
     self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
@@ -369,12 +369,12 @@ extension Resume {
   }
 }
 
-extension Resume: ProtobufCBacked {
-  package typealias CMessage = Framedrpc__V1__Resume
+extension ResumePoint: ProtobufCBacked {
+  package typealias CMessage = Framedrpc__V1__ResumePoint
 
-  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { framedrpc__v1__resume__guard() }
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { framedrpc__v1__resume_point__guard() }
 
-  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { framedrpc__v1__resume__init(c) }
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { framedrpc__v1__resume_point__init(c) }
 
   package init(copying c: UnsafePointer<CMessage>) {
     self.epoch = c.pointee.epoch
@@ -428,10 +428,10 @@ extension CallMeta: ProtobufCBacked {
     self.method = String(protobuf: c.pointee.method)
     if c.pointee._timeout_ms_case.rawValue != 0 { self.timeoutMs = c.pointee.timeout_ms }
     self.metadata = protobufArray(c.pointee.metadata, c.pointee.n_metadata) { element in
-      element.map { MetadataEntry(copying: $0) } ?? MetadataEntry()
+      element.map { Header(copying: $0) } ?? Header()
     }
     self.requestID = [UInt8](protobuf: c.pointee.request_id)
-    if let value = c.pointee.resume { self.resume = Resume(copying: value) }
+    if let value = c.pointee.resume { self.resume = ResumePoint(copying: value) }
     if c.pointee._initial_credit_case.rawValue != 0 { self.initialCredit = c.pointee.initial_credit }
     if c.pointee._max_silence_ms_case.rawValue != 0 { self.maxSilenceMs = c.pointee.max_silence_ms }
     if c.pointee._message_bytes_case.rawValue != 0 { self.messageBytes = c.pointee.message_bytes }
@@ -512,7 +512,7 @@ extension DataMeta: ProtobufCBacked {
     if c.pointee._epoch_case.rawValue != 0 { self.epoch = c.pointee.epoch }
     if c.pointee._silence_ms_case.rawValue != 0 { self.silenceMs = c.pointee.silence_ms }
     self.headers = protobufArray(c.pointee.headers, c.pointee.n_headers) { element in
-      element.map { MetadataEntry(copying: $0) } ?? MetadataEntry()
+      element.map { Header(copying: $0) } ?? Header()
     }
     self.snapshot = c.pointee.snapshot != 0
   }
@@ -547,8 +547,8 @@ extension DataMeta: ProtobufCBacked {
   }
 }
 
-extension ErrorDetail {
-  public static var protobufName: String { "framedrpc.v1.ErrorDetail" }
+extension Detail {
+  public static var protobufName: String { "framedrpc.v1.Detail" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
     self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
@@ -568,12 +568,12 @@ extension ErrorDetail {
   }
 }
 
-extension ErrorDetail: ProtobufCBacked {
-  package typealias CMessage = Framedrpc__V1__ErrorDetail
+extension Detail: ProtobufCBacked {
+  package typealias CMessage = Framedrpc__V1__Detail
 
-  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { framedrpc__v1__error_detail__guard() }
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { framedrpc__v1__detail__guard() }
 
-  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { framedrpc__v1__error_detail__init(c) }
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { framedrpc__v1__detail__init(c) }
 
   package init(copying c: UnsafePointer<CMessage>) {
     self.typeURL = String(protobuf: c.pointee.type_url)
@@ -622,10 +622,10 @@ extension EndMeta: ProtobufCBacked {
     self.code = c.pointee.code
     self.message = String(protobuf: c.pointee.message)
     self.details = protobufArray(c.pointee.details, c.pointee.n_details) { element in
-      element.map { ErrorDetail(copying: $0) } ?? ErrorDetail()
+      element.map { Detail(copying: $0) } ?? Detail()
     }
     self.trailers = protobufArray(c.pointee.trailers, c.pointee.n_trailers) { element in
-      element.map { MetadataEntry(copying: $0) } ?? MetadataEntry()
+      element.map { Header(copying: $0) } ?? Header()
     }
     if c.pointee._retry_after_ms_case.rawValue != 0 { self.retryAfterMs = c.pointee.retry_after_ms }
     if c.pointee._resume_seq_case.rawValue != 0 { self.resumeSeq = c.pointee.resume_seq }

@@ -4,11 +4,11 @@
 
 extern const ProtobufGuardMessage framedrpc__v1__call_meta__guard_table;
 extern const ProtobufGuardMessage framedrpc__v1__data_meta__guard_table;
+extern const ProtobufGuardMessage framedrpc__v1__detail__guard_table;
 extern const ProtobufGuardMessage framedrpc__v1__end_meta__guard_table;
-extern const ProtobufGuardMessage framedrpc__v1__error_detail__guard_table;
+extern const ProtobufGuardMessage framedrpc__v1__header__guard_table;
 extern const ProtobufGuardMessage framedrpc__v1__hello__guard_table;
-extern const ProtobufGuardMessage framedrpc__v1__metadata_entry__guard_table;
-extern const ProtobufGuardMessage framedrpc__v1__resume__guard_table;
+extern const ProtobufGuardMessage framedrpc__v1__resume_point__guard_table;
 
 static const ProtobufGuardField framedrpc__v1__hello__guard_fields[] = {
   {NULL, 0, false},  // max_frame
@@ -25,26 +25,26 @@ static const ProtobufGuardField framedrpc__v1__hello__guard_fields[] = {
 const ProtobufGuardMessage framedrpc__v1__hello__guard_table = {&framedrpc__v1__hello__descriptor, framedrpc__v1__hello__guard_fields, 2};
 const ProtobufGuardMessage *framedrpc__v1__hello__guard(void) { return &framedrpc__v1__hello__guard_table; }
 
-static const ProtobufGuardField framedrpc__v1__metadata_entry__guard_fields[] = {
+static const ProtobufGuardField framedrpc__v1__header__guard_fields[] = {
   {NULL, 0, true},  // key
   {NULL, 0, false},  // value
 };
-const ProtobufGuardMessage framedrpc__v1__metadata_entry__guard_table = {&framedrpc__v1__metadata_entry__descriptor, framedrpc__v1__metadata_entry__guard_fields, 0};
-const ProtobufGuardMessage *framedrpc__v1__metadata_entry__guard(void) { return &framedrpc__v1__metadata_entry__guard_table; }
+const ProtobufGuardMessage framedrpc__v1__header__guard_table = {&framedrpc__v1__header__descriptor, framedrpc__v1__header__guard_fields, 0};
+const ProtobufGuardMessage *framedrpc__v1__header__guard(void) { return &framedrpc__v1__header__guard_table; }
 
-static const ProtobufGuardField framedrpc__v1__resume__guard_fields[] = {
+static const ProtobufGuardField framedrpc__v1__resume_point__guard_fields[] = {
   {NULL, 0, false},  // epoch
   {NULL, 0, false},  // after_seq
 };
-const ProtobufGuardMessage framedrpc__v1__resume__guard_table = {&framedrpc__v1__resume__descriptor, framedrpc__v1__resume__guard_fields, 0};
-const ProtobufGuardMessage *framedrpc__v1__resume__guard(void) { return &framedrpc__v1__resume__guard_table; }
+const ProtobufGuardMessage framedrpc__v1__resume_point__guard_table = {&framedrpc__v1__resume_point__descriptor, framedrpc__v1__resume_point__guard_fields, 0};
+const ProtobufGuardMessage *framedrpc__v1__resume_point__guard(void) { return &framedrpc__v1__resume_point__guard_table; }
 
 static const ProtobufGuardField framedrpc__v1__call_meta__guard_fields[] = {
   {NULL, 0, true},  // method
   {NULL, 0, false},  // timeout_ms
-  {&framedrpc__v1__metadata_entry__guard_table, 0, false},  // metadata
+  {&framedrpc__v1__header__guard_table, 0, false},  // metadata
   {NULL, 0, false},  // request_id
-  {&framedrpc__v1__resume__guard_table, 1, false},  // resume
+  {&framedrpc__v1__resume_point__guard_table, 1, false},  // resume
   {NULL, 0, false},  // initial_credit
   {NULL, 0, false},  // max_silence_ms
   {NULL, 0, false},  // message_bytes
@@ -62,24 +62,24 @@ static const ProtobufGuardField framedrpc__v1__data_meta__guard_fields[] = {
   {NULL, 0, false},  // message_bytes
   {NULL, 0, false},  // epoch
   {NULL, 0, false},  // silence_ms
-  {&framedrpc__v1__metadata_entry__guard_table, 0, false},  // headers
+  {&framedrpc__v1__header__guard_table, 0, false},  // headers
   {NULL, 0, false},  // snapshot
 };
 const ProtobufGuardMessage framedrpc__v1__data_meta__guard_table = {&framedrpc__v1__data_meta__descriptor, framedrpc__v1__data_meta__guard_fields, 1};
 const ProtobufGuardMessage *framedrpc__v1__data_meta__guard(void) { return &framedrpc__v1__data_meta__guard_table; }
 
-static const ProtobufGuardField framedrpc__v1__error_detail__guard_fields[] = {
+static const ProtobufGuardField framedrpc__v1__detail__guard_fields[] = {
   {NULL, 0, true},  // type_url
   {NULL, 0, false},  // value
 };
-const ProtobufGuardMessage framedrpc__v1__error_detail__guard_table = {&framedrpc__v1__error_detail__descriptor, framedrpc__v1__error_detail__guard_fields, 0};
-const ProtobufGuardMessage *framedrpc__v1__error_detail__guard(void) { return &framedrpc__v1__error_detail__guard_table; }
+const ProtobufGuardMessage framedrpc__v1__detail__guard_table = {&framedrpc__v1__detail__descriptor, framedrpc__v1__detail__guard_fields, 0};
+const ProtobufGuardMessage *framedrpc__v1__detail__guard(void) { return &framedrpc__v1__detail__guard_table; }
 
 static const ProtobufGuardField framedrpc__v1__end_meta__guard_fields[] = {
   {NULL, 0, false},  // code
   {NULL, 0, true},  // message
-  {&framedrpc__v1__error_detail__guard_table, 0, false},  // details
-  {&framedrpc__v1__metadata_entry__guard_table, 0, false},  // trailers
+  {&framedrpc__v1__detail__guard_table, 0, false},  // details
+  {&framedrpc__v1__header__guard_table, 0, false},  // trailers
   {NULL, 0, false},  // retry_after_ms
   {NULL, 0, false},  // resume_seq
 };

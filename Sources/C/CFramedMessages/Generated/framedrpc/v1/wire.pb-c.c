@@ -52,94 +52,94 @@ void   framedrpc__v1__hello__free_unpacked
   assert(message->base.descriptor == &framedrpc__v1__hello__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   framedrpc__v1__metadata_entry__init
-                     (Framedrpc__V1__MetadataEntry         *message)
+void   framedrpc__v1__header__init
+                     (Framedrpc__V1__Header         *message)
 {
-  static const Framedrpc__V1__MetadataEntry init_value = FRAMEDRPC__V1__METADATA_ENTRY__INIT;
+  static const Framedrpc__V1__Header init_value = FRAMEDRPC__V1__HEADER__INIT;
   *message = init_value;
 }
-size_t framedrpc__v1__metadata_entry__get_packed_size
-                     (const Framedrpc__V1__MetadataEntry *message)
+size_t framedrpc__v1__header__get_packed_size
+                     (const Framedrpc__V1__Header *message)
 {
-  assert(message->base.descriptor == &framedrpc__v1__metadata_entry__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__header__descriptor);
   return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
 }
-size_t framedrpc__v1__metadata_entry__pack
-                     (const Framedrpc__V1__MetadataEntry *message,
+size_t framedrpc__v1__header__pack
+                     (const Framedrpc__V1__Header *message,
                       uint8_t       *out)
 {
-  assert(message->base.descriptor == &framedrpc__v1__metadata_entry__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__header__descriptor);
   return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
 }
-size_t framedrpc__v1__metadata_entry__pack_to_buffer
-                     (const Framedrpc__V1__MetadataEntry *message,
+size_t framedrpc__v1__header__pack_to_buffer
+                     (const Framedrpc__V1__Header *message,
                       ProtobufCBuffer *buffer)
 {
-  assert(message->base.descriptor == &framedrpc__v1__metadata_entry__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__header__descriptor);
   return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
 }
-Framedrpc__V1__MetadataEntry *
-       framedrpc__v1__metadata_entry__unpack
+Framedrpc__V1__Header *
+       framedrpc__v1__header__unpack
                      (ProtobufCAllocator  *allocator,
                       size_t               len,
                       const uint8_t       *data)
 {
-  return (Framedrpc__V1__MetadataEntry *)
-     protobuf_c_message_unpack (&framedrpc__v1__metadata_entry__descriptor,
+  return (Framedrpc__V1__Header *)
+     protobuf_c_message_unpack (&framedrpc__v1__header__descriptor,
                                 allocator, len, data);
 }
-void   framedrpc__v1__metadata_entry__free_unpacked
-                     (Framedrpc__V1__MetadataEntry *message,
+void   framedrpc__v1__header__free_unpacked
+                     (Framedrpc__V1__Header *message,
                       ProtobufCAllocator *allocator)
 {
   if(!message)
     return;
-  assert(message->base.descriptor == &framedrpc__v1__metadata_entry__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__header__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   framedrpc__v1__resume__init
-                     (Framedrpc__V1__Resume         *message)
+void   framedrpc__v1__resume_point__init
+                     (Framedrpc__V1__ResumePoint         *message)
 {
-  static const Framedrpc__V1__Resume init_value = FRAMEDRPC__V1__RESUME__INIT;
+  static const Framedrpc__V1__ResumePoint init_value = FRAMEDRPC__V1__RESUME_POINT__INIT;
   *message = init_value;
 }
-size_t framedrpc__v1__resume__get_packed_size
-                     (const Framedrpc__V1__Resume *message)
+size_t framedrpc__v1__resume_point__get_packed_size
+                     (const Framedrpc__V1__ResumePoint *message)
 {
-  assert(message->base.descriptor == &framedrpc__v1__resume__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__resume_point__descriptor);
   return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
 }
-size_t framedrpc__v1__resume__pack
-                     (const Framedrpc__V1__Resume *message,
+size_t framedrpc__v1__resume_point__pack
+                     (const Framedrpc__V1__ResumePoint *message,
                       uint8_t       *out)
 {
-  assert(message->base.descriptor == &framedrpc__v1__resume__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__resume_point__descriptor);
   return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
 }
-size_t framedrpc__v1__resume__pack_to_buffer
-                     (const Framedrpc__V1__Resume *message,
+size_t framedrpc__v1__resume_point__pack_to_buffer
+                     (const Framedrpc__V1__ResumePoint *message,
                       ProtobufCBuffer *buffer)
 {
-  assert(message->base.descriptor == &framedrpc__v1__resume__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__resume_point__descriptor);
   return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
 }
-Framedrpc__V1__Resume *
-       framedrpc__v1__resume__unpack
+Framedrpc__V1__ResumePoint *
+       framedrpc__v1__resume_point__unpack
                      (ProtobufCAllocator  *allocator,
                       size_t               len,
                       const uint8_t       *data)
 {
-  return (Framedrpc__V1__Resume *)
-     protobuf_c_message_unpack (&framedrpc__v1__resume__descriptor,
+  return (Framedrpc__V1__ResumePoint *)
+     protobuf_c_message_unpack (&framedrpc__v1__resume_point__descriptor,
                                 allocator, len, data);
 }
-void   framedrpc__v1__resume__free_unpacked
-                     (Framedrpc__V1__Resume *message,
+void   framedrpc__v1__resume_point__free_unpacked
+                     (Framedrpc__V1__ResumePoint *message,
                       ProtobufCAllocator *allocator)
 {
   if(!message)
     return;
-  assert(message->base.descriptor == &framedrpc__v1__resume__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__resume_point__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   framedrpc__v1__call_meta__init
@@ -232,49 +232,49 @@ void   framedrpc__v1__data_meta__free_unpacked
   assert(message->base.descriptor == &framedrpc__v1__data_meta__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   framedrpc__v1__error_detail__init
-                     (Framedrpc__V1__ErrorDetail         *message)
+void   framedrpc__v1__detail__init
+                     (Framedrpc__V1__Detail         *message)
 {
-  static const Framedrpc__V1__ErrorDetail init_value = FRAMEDRPC__V1__ERROR_DETAIL__INIT;
+  static const Framedrpc__V1__Detail init_value = FRAMEDRPC__V1__DETAIL__INIT;
   *message = init_value;
 }
-size_t framedrpc__v1__error_detail__get_packed_size
-                     (const Framedrpc__V1__ErrorDetail *message)
+size_t framedrpc__v1__detail__get_packed_size
+                     (const Framedrpc__V1__Detail *message)
 {
-  assert(message->base.descriptor == &framedrpc__v1__error_detail__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__detail__descriptor);
   return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
 }
-size_t framedrpc__v1__error_detail__pack
-                     (const Framedrpc__V1__ErrorDetail *message,
+size_t framedrpc__v1__detail__pack
+                     (const Framedrpc__V1__Detail *message,
                       uint8_t       *out)
 {
-  assert(message->base.descriptor == &framedrpc__v1__error_detail__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__detail__descriptor);
   return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
 }
-size_t framedrpc__v1__error_detail__pack_to_buffer
-                     (const Framedrpc__V1__ErrorDetail *message,
+size_t framedrpc__v1__detail__pack_to_buffer
+                     (const Framedrpc__V1__Detail *message,
                       ProtobufCBuffer *buffer)
 {
-  assert(message->base.descriptor == &framedrpc__v1__error_detail__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__detail__descriptor);
   return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
 }
-Framedrpc__V1__ErrorDetail *
-       framedrpc__v1__error_detail__unpack
+Framedrpc__V1__Detail *
+       framedrpc__v1__detail__unpack
                      (ProtobufCAllocator  *allocator,
                       size_t               len,
                       const uint8_t       *data)
 {
-  return (Framedrpc__V1__ErrorDetail *)
-     protobuf_c_message_unpack (&framedrpc__v1__error_detail__descriptor,
+  return (Framedrpc__V1__Detail *)
+     protobuf_c_message_unpack (&framedrpc__v1__detail__descriptor,
                                 allocator, len, data);
 }
-void   framedrpc__v1__error_detail__free_unpacked
-                     (Framedrpc__V1__ErrorDetail *message,
+void   framedrpc__v1__detail__free_unpacked
+                     (Framedrpc__V1__Detail *message,
                       ProtobufCAllocator *allocator)
 {
   if(!message)
     return;
-  assert(message->base.descriptor == &framedrpc__v1__error_detail__descriptor);
+  assert(message->base.descriptor == &framedrpc__v1__detail__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   framedrpc__v1__end_meta__init
@@ -477,7 +477,7 @@ const ProtobufCMessageDescriptor framedrpc__v1__hello__descriptor =
   (ProtobufCMessageInit) framedrpc__v1__hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor framedrpc__v1__metadata_entry__field_descriptors[2] =
+static const ProtobufCFieldDescriptor framedrpc__v1__header__field_descriptors[2] =
 {
   {
     "key",
@@ -485,7 +485,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__metadata_entry__field_descr
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
-    offsetof(Framedrpc__V1__MetadataEntry, key),
+    offsetof(Framedrpc__V1__Header, key),
     NULL,
     &protobuf_c_empty_string,
     0,             /* flags */
@@ -497,38 +497,38 @@ static const ProtobufCFieldDescriptor framedrpc__v1__metadata_entry__field_descr
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
-    offsetof(Framedrpc__V1__MetadataEntry, value),
+    offsetof(Framedrpc__V1__Header, value),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
-static const unsigned framedrpc__v1__metadata_entry__field_indices_by_name[] = {
+static const unsigned framedrpc__v1__header__field_indices_by_name[] = {
   0,   /* field[0] = key */
   1,   /* field[1] = value */
 };
-static const ProtobufCIntRange framedrpc__v1__metadata_entry__number_ranges[1 + 1] =
+static const ProtobufCIntRange framedrpc__v1__header__number_ranges[1 + 1] =
 {
   { 1, 0 },
   { 0, 2 }
 };
-const ProtobufCMessageDescriptor framedrpc__v1__metadata_entry__descriptor =
+const ProtobufCMessageDescriptor framedrpc__v1__header__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "framedrpc.v1.MetadataEntry",
-  "MetadataEntry",
-  "Framedrpc__V1__MetadataEntry",
+  "framedrpc.v1.Header",
+  "Header",
+  "Framedrpc__V1__Header",
   "framedrpc.v1",
-  sizeof(Framedrpc__V1__MetadataEntry),
+  sizeof(Framedrpc__V1__Header),
   2,
-  framedrpc__v1__metadata_entry__field_descriptors,
-  framedrpc__v1__metadata_entry__field_indices_by_name,
-  1,  framedrpc__v1__metadata_entry__number_ranges,
-  (ProtobufCMessageInit) framedrpc__v1__metadata_entry__init,
+  framedrpc__v1__header__field_descriptors,
+  framedrpc__v1__header__field_indices_by_name,
+  1,  framedrpc__v1__header__number_ranges,
+  (ProtobufCMessageInit) framedrpc__v1__header__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor framedrpc__v1__resume__field_descriptors[2] =
+static const ProtobufCFieldDescriptor framedrpc__v1__resume_point__field_descriptors[2] =
 {
   {
     "epoch",
@@ -536,7 +536,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__resume__field_descriptors[2
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
-    offsetof(Framedrpc__V1__Resume, epoch),
+    offsetof(Framedrpc__V1__ResumePoint, epoch),
     NULL,
     NULL,
     0,             /* flags */
@@ -548,35 +548,35 @@ static const ProtobufCFieldDescriptor framedrpc__v1__resume__field_descriptors[2
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
-    offsetof(Framedrpc__V1__Resume, after_seq),
+    offsetof(Framedrpc__V1__ResumePoint, after_seq),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
-static const unsigned framedrpc__v1__resume__field_indices_by_name[] = {
+static const unsigned framedrpc__v1__resume_point__field_indices_by_name[] = {
   1,   /* field[1] = after_seq */
   0,   /* field[0] = epoch */
 };
-static const ProtobufCIntRange framedrpc__v1__resume__number_ranges[1 + 1] =
+static const ProtobufCIntRange framedrpc__v1__resume_point__number_ranges[1 + 1] =
 {
   { 1, 0 },
   { 0, 2 }
 };
-const ProtobufCMessageDescriptor framedrpc__v1__resume__descriptor =
+const ProtobufCMessageDescriptor framedrpc__v1__resume_point__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "framedrpc.v1.Resume",
-  "Resume",
-  "Framedrpc__V1__Resume",
+  "framedrpc.v1.ResumePoint",
+  "ResumePoint",
+  "Framedrpc__V1__ResumePoint",
   "framedrpc.v1",
-  sizeof(Framedrpc__V1__Resume),
+  sizeof(Framedrpc__V1__ResumePoint),
   2,
-  framedrpc__v1__resume__field_descriptors,
-  framedrpc__v1__resume__field_indices_by_name,
-  1,  framedrpc__v1__resume__number_ranges,
-  (ProtobufCMessageInit) framedrpc__v1__resume__init,
+  framedrpc__v1__resume_point__field_descriptors,
+  framedrpc__v1__resume_point__field_indices_by_name,
+  1,  framedrpc__v1__resume_point__number_ranges,
+  (ProtobufCMessageInit) framedrpc__v1__resume_point__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor framedrpc__v1__call_meta__field_descriptors[11] =
@@ -612,7 +612,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__call_meta__field_descriptor
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Framedrpc__V1__CallMeta, n_metadata),
     offsetof(Framedrpc__V1__CallMeta, metadata),
-    &framedrpc__v1__metadata_entry__descriptor,
+    &framedrpc__v1__header__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -636,7 +636,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__call_meta__field_descriptor
     PROTOBUF_C_TYPE_MESSAGE,
     0,   /* quantifier_offset */
     offsetof(Framedrpc__V1__CallMeta, resume),
-    &framedrpc__v1__resume__descriptor,
+    &framedrpc__v1__resume_point__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -828,7 +828,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__data_meta__field_descriptor
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Framedrpc__V1__DataMeta, n_headers),
     offsetof(Framedrpc__V1__DataMeta, headers),
-    &framedrpc__v1__metadata_entry__descriptor,
+    &framedrpc__v1__header__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -876,7 +876,7 @@ const ProtobufCMessageDescriptor framedrpc__v1__data_meta__descriptor =
   (ProtobufCMessageInit) framedrpc__v1__data_meta__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor framedrpc__v1__error_detail__field_descriptors[2] =
+static const ProtobufCFieldDescriptor framedrpc__v1__detail__field_descriptors[2] =
 {
   {
     "type_url",
@@ -884,7 +884,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__error_detail__field_descrip
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
-    offsetof(Framedrpc__V1__ErrorDetail, type_url),
+    offsetof(Framedrpc__V1__Detail, type_url),
     NULL,
     &protobuf_c_empty_string,
     0,             /* flags */
@@ -896,35 +896,35 @@ static const ProtobufCFieldDescriptor framedrpc__v1__error_detail__field_descrip
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
-    offsetof(Framedrpc__V1__ErrorDetail, value),
+    offsetof(Framedrpc__V1__Detail, value),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
-static const unsigned framedrpc__v1__error_detail__field_indices_by_name[] = {
+static const unsigned framedrpc__v1__detail__field_indices_by_name[] = {
   0,   /* field[0] = type_url */
   1,   /* field[1] = value */
 };
-static const ProtobufCIntRange framedrpc__v1__error_detail__number_ranges[1 + 1] =
+static const ProtobufCIntRange framedrpc__v1__detail__number_ranges[1 + 1] =
 {
   { 1, 0 },
   { 0, 2 }
 };
-const ProtobufCMessageDescriptor framedrpc__v1__error_detail__descriptor =
+const ProtobufCMessageDescriptor framedrpc__v1__detail__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "framedrpc.v1.ErrorDetail",
-  "ErrorDetail",
-  "Framedrpc__V1__ErrorDetail",
+  "framedrpc.v1.Detail",
+  "Detail",
+  "Framedrpc__V1__Detail",
   "framedrpc.v1",
-  sizeof(Framedrpc__V1__ErrorDetail),
+  sizeof(Framedrpc__V1__Detail),
   2,
-  framedrpc__v1__error_detail__field_descriptors,
-  framedrpc__v1__error_detail__field_indices_by_name,
-  1,  framedrpc__v1__error_detail__number_ranges,
-  (ProtobufCMessageInit) framedrpc__v1__error_detail__init,
+  framedrpc__v1__detail__field_descriptors,
+  framedrpc__v1__detail__field_indices_by_name,
+  1,  framedrpc__v1__detail__number_ranges,
+  (ProtobufCMessageInit) framedrpc__v1__detail__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor framedrpc__v1__end_meta__field_descriptors[6] =
@@ -960,7 +960,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__end_meta__field_descriptors
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Framedrpc__V1__EndMeta, n_details),
     offsetof(Framedrpc__V1__EndMeta, details),
-    &framedrpc__v1__error_detail__descriptor,
+    &framedrpc__v1__detail__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -972,7 +972,7 @@ static const ProtobufCFieldDescriptor framedrpc__v1__end_meta__field_descriptors
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Framedrpc__V1__EndMeta, n_trailers),
     offsetof(Framedrpc__V1__EndMeta, trailers),
-    &framedrpc__v1__metadata_entry__descriptor,
+    &framedrpc__v1__header__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */

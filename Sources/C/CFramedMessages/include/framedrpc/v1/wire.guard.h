@@ -3,9 +3,9 @@
 #include <CProtobufGuard.h>
 
 const ProtobufGuardMessage *framedrpc__v1__hello__guard(void);
-const ProtobufGuardMessage *framedrpc__v1__metadata_entry__guard(void);
-const ProtobufGuardMessage *framedrpc__v1__resume__guard(void);
+const ProtobufGuardMessage *framedrpc__v1__header__guard(void);
+const ProtobufGuardMessage *framedrpc__v1__resume_point__guard(void);
 const ProtobufGuardMessage *framedrpc__v1__call_meta__guard(void);
 const ProtobufGuardMessage *framedrpc__v1__data_meta__guard(void);
-const ProtobufGuardMessage *framedrpc__v1__error_detail__guard(void);
+const ProtobufGuardMessage *framedrpc__v1__detail__guard(void);
 const ProtobufGuardMessage *framedrpc__v1__end_meta__guard(void);

@@ -16,11 +16,11 @@ PROTOBUF_C__BEGIN_DECLS
 
 
 typedef struct Framedrpc__V1__Hello Framedrpc__V1__Hello;
-typedef struct Framedrpc__V1__MetadataEntry Framedrpc__V1__MetadataEntry;
-typedef struct Framedrpc__V1__Resume Framedrpc__V1__Resume;
+typedef struct Framedrpc__V1__Header Framedrpc__V1__Header;
+typedef struct Framedrpc__V1__ResumePoint Framedrpc__V1__ResumePoint;
 typedef struct Framedrpc__V1__CallMeta Framedrpc__V1__CallMeta;
 typedef struct Framedrpc__V1__DataMeta Framedrpc__V1__DataMeta;
-typedef struct Framedrpc__V1__ErrorDetail Framedrpc__V1__ErrorDetail;
+typedef struct Framedrpc__V1__Detail Framedrpc__V1__Detail;
 typedef struct Framedrpc__V1__EndMeta Framedrpc__V1__EndMeta;
 
 
@@ -68,25 +68,25 @@ struct  Framedrpc__V1__Hello
     , 0, 0, 0, 0, 0, 0,NULL, 0,NULL, {0,NULL}, FRAMEDRPC__V1__HELLO___IDLE_CLOSE_MS__NOT_SET, {0}, FRAMEDRPC__V1__HELLO___DRAIN_GRACE_MS__NOT_SET, {0} }
 
 
-struct  Framedrpc__V1__MetadataEntry
+struct  Framedrpc__V1__Header
 {
   ProtobufCMessage base;
   ProtobufCBinaryData key;
   ProtobufCBinaryData value;
 };
-#define FRAMEDRPC__V1__METADATA_ENTRY__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&framedrpc__v1__metadata_entry__descriptor) \
+#define FRAMEDRPC__V1__HEADER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&framedrpc__v1__header__descriptor) \
     , {0,NULL}, {0,NULL} }
 
 
-struct  Framedrpc__V1__Resume
+struct  Framedrpc__V1__ResumePoint
 {
   ProtobufCMessage base;
   uint64_t epoch;
   uint64_t after_seq;
 };
-#define FRAMEDRPC__V1__RESUME__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&framedrpc__v1__resume__descriptor) \
+#define FRAMEDRPC__V1__RESUME_POINT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&framedrpc__v1__resume_point__descriptor) \
     , 0, 0 }
 
 
@@ -119,9 +119,9 @@ struct  Framedrpc__V1__CallMeta
   ProtobufCMessage base;
   ProtobufCBinaryData method;
   size_t n_metadata;
-  Framedrpc__V1__MetadataEntry **metadata;
+  Framedrpc__V1__Header **metadata;
   ProtobufCBinaryData request_id;
-  Framedrpc__V1__Resume *resume;
+  Framedrpc__V1__ResumePoint *resume;
   ProtobufCBinaryData traceparent;
   ProtobufCBinaryData tracestate;
   uint32_t attempt;
@@ -182,7 +182,7 @@ struct  Framedrpc__V1__DataMeta
   ProtobufCMessage base;
   protobuf_c_boolean removed;
   size_t n_headers;
-  Framedrpc__V1__MetadataEntry **headers;
+  Framedrpc__V1__Header **headers;
   protobuf_c_boolean snapshot;
   Framedrpc__V1__DataMeta__SeqCase _seq_case;
   union {
@@ -210,14 +210,14 @@ struct  Framedrpc__V1__DataMeta
     , 0, 0,NULL, 0, FRAMEDRPC__V1__DATA_META___SEQ__NOT_SET, {0}, FRAMEDRPC__V1__DATA_META___SAFE_SEQ__NOT_SET, {0}, FRAMEDRPC__V1__DATA_META___MESSAGE_BYTES__NOT_SET, {0}, FRAMEDRPC__V1__DATA_META___EPOCH__NOT_SET, {0}, FRAMEDRPC__V1__DATA_META___SILENCE_MS__NOT_SET, {0} }
 
 
-struct  Framedrpc__V1__ErrorDetail
+struct  Framedrpc__V1__Detail
 {
   ProtobufCMessage base;
   ProtobufCBinaryData type_url;
   ProtobufCBinaryData value;
 };
-#define FRAMEDRPC__V1__ERROR_DETAIL__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&framedrpc__v1__error_detail__descriptor) \
+#define FRAMEDRPC__V1__DETAIL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&framedrpc__v1__detail__descriptor) \
     , {0,NULL}, {0,NULL} }
 
 
@@ -239,9 +239,9 @@ struct  Framedrpc__V1__EndMeta
   uint32_t code;
   ProtobufCBinaryData message;
   size_t n_details;
-  Framedrpc__V1__ErrorDetail **details;
+  Framedrpc__V1__Detail **details;
   size_t n_trailers;
-  Framedrpc__V1__MetadataEntry **trailers;
+  Framedrpc__V1__Header **trailers;
   Framedrpc__V1__EndMeta__RetryAfterMsCase _retry_after_ms_case;
   union {
     int32_t retry_after_ms;
@@ -275,43 +275,43 @@ Framedrpc__V1__Hello *
 void   framedrpc__v1__hello__free_unpacked
                      (Framedrpc__V1__Hello *message,
                       ProtobufCAllocator *allocator);
-/* Framedrpc__V1__MetadataEntry methods */
-void   framedrpc__v1__metadata_entry__init
-                     (Framedrpc__V1__MetadataEntry         *message);
-size_t framedrpc__v1__metadata_entry__get_packed_size
-                     (const Framedrpc__V1__MetadataEntry   *message);
-size_t framedrpc__v1__metadata_entry__pack
-                     (const Framedrpc__V1__MetadataEntry   *message,
+/* Framedrpc__V1__Header methods */
+void   framedrpc__v1__header__init
+                     (Framedrpc__V1__Header         *message);
+size_t framedrpc__v1__header__get_packed_size
+                     (const Framedrpc__V1__Header   *message);
+size_t framedrpc__v1__header__pack
+                     (const Framedrpc__V1__Header   *message,
                       uint8_t             *out);
-size_t framedrpc__v1__metadata_entry__pack_to_buffer
-                     (const Framedrpc__V1__MetadataEntry   *message,
+size_t framedrpc__v1__header__pack_to_buffer
+                     (const Framedrpc__V1__Header   *message,
                       ProtobufCBuffer     *buffer);
-Framedrpc__V1__MetadataEntry *
-       framedrpc__v1__metadata_entry__unpack
+Framedrpc__V1__Header *
+       framedrpc__v1__header__unpack
                      (ProtobufCAllocator  *allocator,
                       size_t               len,
                       const uint8_t       *data);
-void   framedrpc__v1__metadata_entry__free_unpacked
-                     (Framedrpc__V1__MetadataEntry *message,
+void   framedrpc__v1__header__free_unpacked
+                     (Framedrpc__V1__Header *message,
                       ProtobufCAllocator *allocator);
-/* Framedrpc__V1__Resume methods */
-void   framedrpc__v1__resume__init
-                     (Framedrpc__V1__Resume         *message);
-size_t framedrpc__v1__resume__get_packed_size
-                     (const Framedrpc__V1__Resume   *message);
-size_t framedrpc__v1__resume__pack
-                     (const Framedrpc__V1__Resume   *message,
+/* Framedrpc__V1__ResumePoint methods */
+void   framedrpc__v1__resume_point__init
+                     (Framedrpc__V1__ResumePoint         *message);
+size_t framedrpc__v1__resume_point__get_packed_size
+                     (const Framedrpc__V1__ResumePoint   *message);
+size_t framedrpc__v1__resume_point__pack
+                     (const Framedrpc__V1__ResumePoint   *message,
                       uint8_t             *out);
-size_t framedrpc__v1__resume__pack_to_buffer
-                     (const Framedrpc__V1__Resume   *message,
+size_t framedrpc__v1__resume_point__pack_to_buffer
+                     (const Framedrpc__V1__ResumePoint   *message,
                       ProtobufCBuffer     *buffer);
-Framedrpc__V1__Resume *
-       framedrpc__v1__resume__unpack
+Framedrpc__V1__ResumePoint *
+       framedrpc__v1__resume_point__unpack
                      (ProtobufCAllocator  *allocator,
                       size_t               len,
                       const uint8_t       *data);
-void   framedrpc__v1__resume__free_unpacked
-                     (Framedrpc__V1__Resume *message,
+void   framedrpc__v1__resume_point__free_unpacked
+                     (Framedrpc__V1__ResumePoint *message,
                       ProtobufCAllocator *allocator);
 /* Framedrpc__V1__CallMeta methods */
 void   framedrpc__v1__call_meta__init
@@ -351,24 +351,24 @@ Framedrpc__V1__DataMeta *
 void   framedrpc__v1__data_meta__free_unpacked
                      (Framedrpc__V1__DataMeta *message,
                       ProtobufCAllocator *allocator);
-/* Framedrpc__V1__ErrorDetail methods */
-void   framedrpc__v1__error_detail__init
-                     (Framedrpc__V1__ErrorDetail         *message);
-size_t framedrpc__v1__error_detail__get_packed_size
-                     (const Framedrpc__V1__ErrorDetail   *message);
-size_t framedrpc__v1__error_detail__pack
-                     (const Framedrpc__V1__ErrorDetail   *message,
+/* Framedrpc__V1__Detail methods */
+void   framedrpc__v1__detail__init
+                     (Framedrpc__V1__Detail         *message);
+size_t framedrpc__v1__detail__get_packed_size
+                     (const Framedrpc__V1__Detail   *message);
+size_t framedrpc__v1__detail__pack
+                     (const Framedrpc__V1__Detail   *message,
                       uint8_t             *out);
-size_t framedrpc__v1__error_detail__pack_to_buffer
-                     (const Framedrpc__V1__ErrorDetail   *message,
+size_t framedrpc__v1__detail__pack_to_buffer
+                     (const Framedrpc__V1__Detail   *message,
                       ProtobufCBuffer     *buffer);
-Framedrpc__V1__ErrorDetail *
-       framedrpc__v1__error_detail__unpack
+Framedrpc__V1__Detail *
+       framedrpc__v1__detail__unpack
                      (ProtobufCAllocator  *allocator,
                       size_t               len,
                       const uint8_t       *data);
-void   framedrpc__v1__error_detail__free_unpacked
-                     (Framedrpc__V1__ErrorDetail *message,
+void   framedrpc__v1__detail__free_unpacked
+                     (Framedrpc__V1__Detail *message,
                       ProtobufCAllocator *allocator);
 /* Framedrpc__V1__EndMeta methods */
 void   framedrpc__v1__end_meta__init
@@ -394,11 +394,11 @@ void   framedrpc__v1__end_meta__free_unpacked
 typedef void (*Framedrpc__V1__Hello_Closure)
                  (const Framedrpc__V1__Hello *message,
                   void *closure_data);
-typedef void (*Framedrpc__V1__MetadataEntry_Closure)
-                 (const Framedrpc__V1__MetadataEntry *message,
+typedef void (*Framedrpc__V1__Header_Closure)
+                 (const Framedrpc__V1__Header *message,
                   void *closure_data);
-typedef void (*Framedrpc__V1__Resume_Closure)
-                 (const Framedrpc__V1__Resume *message,
+typedef void (*Framedrpc__V1__ResumePoint_Closure)
+                 (const Framedrpc__V1__ResumePoint *message,
                   void *closure_data);
 typedef void (*Framedrpc__V1__CallMeta_Closure)
                  (const Framedrpc__V1__CallMeta *message,
@@ -406,8 +406,8 @@ typedef void (*Framedrpc__V1__CallMeta_Closure)
 typedef void (*Framedrpc__V1__DataMeta_Closure)
                  (const Framedrpc__V1__DataMeta *message,
                   void *closure_data);
-typedef void (*Framedrpc__V1__ErrorDetail_Closure)
-                 (const Framedrpc__V1__ErrorDetail *message,
+typedef void (*Framedrpc__V1__Detail_Closure)
+                 (const Framedrpc__V1__Detail *message,
                   void *closure_data);
 typedef void (*Framedrpc__V1__EndMeta_Closure)
                  (const Framedrpc__V1__EndMeta *message,
@@ -419,11 +419,11 @@ typedef void (*Framedrpc__V1__EndMeta_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCMessageDescriptor framedrpc__v1__hello__descriptor;
-extern const ProtobufCMessageDescriptor framedrpc__v1__metadata_entry__descriptor;
-extern const ProtobufCMessageDescriptor framedrpc__v1__resume__descriptor;
+extern const ProtobufCMessageDescriptor framedrpc__v1__header__descriptor;
+extern const ProtobufCMessageDescriptor framedrpc__v1__resume_point__descriptor;
 extern const ProtobufCMessageDescriptor framedrpc__v1__call_meta__descriptor;
 extern const ProtobufCMessageDescriptor framedrpc__v1__data_meta__descriptor;
-extern const ProtobufCMessageDescriptor framedrpc__v1__error_detail__descriptor;
+extern const ProtobufCMessageDescriptor framedrpc__v1__detail__descriptor;
 extern const ProtobufCMessageDescriptor framedrpc__v1__end_meta__descriptor;
 
 PROTOBUF_C__END_DECLS
