@@ -50,7 +50,7 @@ public enum Plugin {
     case "swift":
       return try SwiftMessageEmitter(module: option("module"), cModule: option("c_module"), imports: imports).emit(schema)
     case "swift_services":
-      return SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
+      return try SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
     case let other:
       throw GenerationError("no emitter for '\(other)'")
     }

@@ -114,6 +114,9 @@ struct SchemaReader {
         guard method.serverStreaming == (options.stream != .none) else {
           throw GenerationError("\(fullName): a method returns a stream if, and only if, its option stream names a mode")
         }
+        guard options.key.isEmpty || method.outputType.fields.contains(where: { $0.name == options.key }) else {
+          throw GenerationError("\(fullName): its option key names no field of \(method.outputType.fullName)")
+        }
         return SchemaMethod(
           name: method.name,
           documentation: documentation(of: method),
