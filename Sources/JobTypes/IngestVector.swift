@@ -38,21 +38,16 @@ public struct IngestVectorParameters: Codable, Sendable, Equatable {
 
 /// One layer to load.
 public struct IngestLayer: Codable, Sendable, Equatable {
-  /// Name in the source.
-  public var name: String
+  /// What the probe saw. The load makes these columns and this geometry type, and must read as many features.
+  public var layer: ProbedLayer
   /// Table to make in the staging schema.
   public var table: String
-  public var collectionID: String
   public var title: String
-  /// Features the probe counted; the load must read as many.
-  public var featureCount: Int64
 
-  public init(name: String, table: String, collectionID: String, title: String, featureCount: Int64) {
-    self.name = name
+  public init(layer: ProbedLayer, table: String, title: String) {
+    self.layer = layer
     self.table = table
-    self.collectionID = collectionID
     self.title = title
-    self.featureCount = featureCount
   }
 }
 

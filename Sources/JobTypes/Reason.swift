@@ -130,4 +130,6 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case dateInvalid = "DATE_INVALID"
   /// The reader's own remark.
   case readerRemark = "READER_REMARK"
+  /// Records that could not be stored, within the number of rejects the request allows.
+  case recordRejected = "RECORD_REJECTED"
 }

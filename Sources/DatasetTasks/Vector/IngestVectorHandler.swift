@@ -1,0 +1,188 @@
+internal import Geospatial
+internal import JobTypes
+internal import TaskProtocol
+
+/// `ingest_vector`: loads layers into tables of the attempt's staging schema.
+enum IngestVectorHandler: TaskHandler {
+  static let version: Int32 = 1
+
+  static func run(_ context: TaskContext) throws -> String {
+    let parameters = try context.parameters(IngestVectorParameters.self)
+    guard let database = context.assignment.database, let schema = context.assignment.stagingSchema else {
+      throw ProblemReport(.parametersInvalid, "ingest_vector needs a database and a staging schema.")
+    }
+    let reporter = context.reporter
+    try reporter.progress("open", unit: "steps", done: 0, total: 1, message: "Opening the source")
+    let source = try VectorSource(SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots))
+    guard SourcePin(source.files) == parameters.pin else {
+      throw GeospatialError(.sourceChanged, "The source is not as it was when it was probed.")
+    }
+    let dataset = try VectorDataset(
+      source, options: VectorReadOptions(crs: parameters.crs, encoding: parameters.encoding, csv: parameters.csv))
+    let layers = try dataset.layers(named: parameters.layers.map(\.layer.name))
+    let connection = try DatabaseConnection(database) { try reporter.alive() }
+    let digest = SourceDigest(source.files)
+    defer { digest.stop() }
+    var warnings = WarningTally()
+    var loaded: [IngestedLayer] = []
+    for (layer, wanted) in zip(layers, parameters.layers) {
+      let load = LayerLoad(
+        layer: layer, wanted: wanted, parameters: parameters, schema: schema, connection: connection, context: context)
+      loaded.append(try load.run(&warnings))
+    }
+    let sha256 = try digest.value { try reporter.alive() }
+    try source.files.requireUnchanged()
+    context.report(warnings)
+    let result = IngestVectorResult(
+      sourceSHA256: sha256, layers: loaded, versions: .current,
+      storedBytes: try storedBytes(parameters, schema, connection))
+    return try JSONText.encode(result)
+  }
+
+  private static func storedBytes(
+    _ parameters: IngestVectorParameters, _ schema: String, _ connection: DatabaseConnection
+  ) throws -> Int64 {
+    try parameters.layers.reduce(0) { sum, layer in
+      let name = DatabaseConnection.quoted(schema) + "." + DatabaseConnection.quoted(layer.table)
+      let rows = try connection.run("SELECT pg_total_relation_size($1::regclass)", [name])
+      return sum + (rows.first?.first.flatMap { $0 }.flatMap(Int64.init) ?? 0)
+    }
+  }
+}
+
+/// The load of one layer into one table, in one transaction: afterwards the table is whole, indexed and counted, or it is
+/// not there.
+struct LayerLoad {
+  let layer: VectorLayer
+  let wanted: IngestLayer
+  let parameters: IngestVectorParameters
+  let schema: String
+  let connection: DatabaseConnection
+  let context: TaskContext
+
+  private var table: String { DatabaseConnection.quoted(schema) + "." + DatabaseConnection.quoted(wanted.table) }
+
+  func run(_ warnings: inout WarningTally) throws -> IngestedLayer {
+    guard let family = GeometryFamily(rawValue: wanted.layer.geometryType),
+      let origin = CRSOrigin(rawValue: wanted.layer.crsOrigin)
+    else { throw ProblemReport(.parametersInvalid, "The probed layer is not one this version can load.") }
+    var plan = LoadPlan(
+      family: family, crs: wanted.layer.crs, crsOrigin: origin,
+      recognisedTypes: Dictionary(
+        wanted.layer.columns.map { ($0.name, $0.sqlType) }, uniquingKeysWith: { first, _ in first }),
+      nullGeometries: LoadPlan.NullGeometries(rawValue: parameters.nullGeometries.rawValue) ?? .drop,
+      maximumRejects: parameters.maxRejects)
+    let before = warnings
+    do {
+      return try attempt(plan, &warnings)
+    } catch let error where Self.asksForNumbers(error) {
+      // The source's ids are no key: load again with the ordinal. Rare, and cheaper than watching every id.
+      plan.numbersRows = true
+      warnings = before
+      warnings.add(.fidReplaced, layer: layer.name, detail: "the source's feature ids are missing or not unique")
+      return try attempt(plan, &warnings)
+    }
+  }
+
+  private static func asksForNumbers(_ error: any Error) -> Bool {
+    error is FeatureIDMissing || (error as? DatabaseError)?.sqlState == DatabaseError.uniqueViolation
+  }
+
+  private func attempt(_ plan: LoadPlan, _ warnings: inout WarningTally) throws -> IngestedLayer {
+    let loader = try VectorLoader(layer, plan: plan)
+    try connection.run("BEGIN")
+    do {
+      let ingested = try load(loader, plan, &warnings)
+      try connection.run("COMMIT")
+      return ingested
+    } catch {
+      // After a cancelled statement the connection is of no more use; the server rolls back when it closes.
+      if !(error is TaskCancelled) { _ = try? connection.run("ROLLBACK") }
+      throw error
+    }
+  }
+
+  private func load(_ loader: VectorLoader, _ plan: LoadPlan, _ warnings: inout WarningTally) throws -> IngestedLayer {
+    let reporter = context.reporter
+    let total = wanted.layer.featureCount
+    let message = "Loading \(wanted.layer.name)"
+    let columns = loader.columns.map { "\(DatabaseConnection.quoted($0.name)) \($0.kind.sqlType)" }
+    let definition = (["fid bigint NOT NULL"] + columns + ["geom public.geometry(\(plan.family.typeName), 4326)"])
+      .joined(separator: ", ")
+    try connection.run("SET LOCAL maintenance_work_mem = '256MB'")
+    try connection.run("CREATE TABLE \(table) (\(definition))")
+    let started = TaskReporter.now()
+    var result = LoadResult()
+    var tally = warnings
+    let copied = try connection.copy("COPY \(table) FROM STDIN (FORMAT binary, FREEZE)") { sink in
+      result = try loader.run(into: sink, warnings: &tally) { rows, soFar in
+        try reporter.progress("load", unit: "rows", done: rows, total: total, message: message)
+        if rows & 0x3FFF == 0 { context.report(soFar) }
+      }
+    }
+    warnings = tally
+    context.report(warnings)
+    try reporter.progress("load", unit: "rows", done: result.read, total: total, message: message)
+    let loadedAt = TaskReporter.now()
+    try compareCounts(result, copied: copied, &warnings)
+    try reporter.progress("index", unit: "steps", done: 0, total: 3, message: "Indexing \(wanted.layer.name)")
+    try connection.run("ALTER TABLE \(table) ADD PRIMARY KEY (fid)")
+    try reporter.progress("index", unit: "steps", done: 1, total: 3, message: "Indexing \(wanted.layer.name)")
+    try connection.run("CREATE INDEX ON \(table) USING gist (geom)")
+    try reporter.progress("index", unit: "steps", done: 2, total: 3, message: "Indexing \(wanted.layer.name)")
+    let indexedAt = TaskReporter.now()
+    try connection.run("ANALYZE \(table)")
+    let (rows, withGeometry) = try countStored()
+    guard rows == result.stored, withGeometry == result.withGeometry else {
+      throw countMismatch(
+        "\(result.stored) rows with \(result.withGeometry) geometries were sent; the table has \(rows) with "
+          + "\(withGeometry).")
+    }
+    let endedAt = TaskReporter.now()
+    let counts = IngestCounts(
+      source: total, read: result.read, loaded: rows, withGeometry: withGeometry,
+      dropped: Dictionary(uniqueKeysWithValues: result.dropped.map { ($0.key.rawValue, $0.value) }),
+      rejected: result.rejected, repaired: result.repaired, splitAtAntimeridian: result.split,
+      dimensionsDropped: result.dimensionsDropped,
+      renamedColumns: Int64(loader.columns.filter { $0.name != $0.sourceName }.count))
+    return IngestedLayer(
+      name: wanted.layer.name, table: wanted.table, collectionID: wanted.layer.collectionID, title: wanted.title,
+      geometryType: plan.family.typeName, counts: counts, bbox: result.box.array,
+      columns: loader.columns.map(ColumnSchema.init), sourceCRS: wanted.layer.crs,
+      seconds: [
+        "load": Double(loadedAt - started) / 1_000, "index": Double(indexedAt - loadedAt) / 1_000,
+        "analyze": Double(endedAt - indexedAt) / 1_000,
+      ])
+  }
+
+  /// Announced, read and taken by the server must agree; a reader that ends early without a word is caught here.
+  private func compareCounts(_ result: LoadResult, copied: Int64, _ warnings: inout WarningTally) throws {
+    let announced = wanted.layer.featureCount
+    if result.read != announced {
+      guard layer.countStoredRows() == result.read else {
+        throw countMismatch("The source announced \(announced) features; \(result.read) were read.")
+      }
+      warnings.add(
+        .readerRemark, layer: layer.name,
+        detail: "the file's own notes say \(announced) features; its table has \(result.read)")
+    }
+    guard copied == result.stored else {
+      throw countMismatch("\(result.stored) rows were sent; the database took \(copied).")
+    }
+    guard result.stored > 0 else {
+      throw GeospatialError(.noFeatures, "No feature of the layer could be stored.", layer: layer.name)
+    }
+  }
+
+  private func countMismatch(_ message: String) -> GeospatialError {
+    GeospatialError(.countMismatch, message, layer: layer.name)
+  }
+
+  private func countStored() throws -> (rows: Int64, withGeometry: Int64) {
+    let row = try connection.run("SELECT count(*), count(geom) FROM \(table)").first ?? []
+    guard row.count == 2, let rows = row[0].flatMap(Int64.init), let geometries = row[1].flatMap(Int64.init) else {
+      throw DatabaseError(sqlState: "", message: "count(*) gave no number")
+    }
+    return (rows, geometries)
+  }
+}

@@ -1,0 +1,69 @@
+internal import Geospatial
+internal import JobTypes
+internal import TaskProtocol
+
+/// `probe`: finds, checks and pins the source and tells what is in it.
+enum ProbeHandler: TaskHandler {
+  static let version: Int32 = 1
+
+  static func run(_ context: TaskContext) throws -> String {
+    let parameters = try context.parameters(ProbeParameters.self)
+    let reporter = context.reporter
+    try reporter.progress("open", unit: "steps", done: 0, total: 2, message: "Opening the source")
+    let address = try SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots)
+    let source = try VectorSource(address)
+    let dataset = try VectorDataset(
+      source, options: VectorReadOptions(crs: parameters.crs, encoding: parameters.encoding, csv: parameters.csv))
+    var warnings = WarningTally()
+    var probed: [ProbedLayer] = []
+    var ids: Set<String> = []
+    for layer in try dataset.layers(named: parameters.layers) {
+      try reporter.progress("survey", unit: "rows", done: 0, total: nil, message: "Looking at layer \(layer.name)")
+      let survey = try layer.survey(warnings: &warnings) { rows in
+        try reporter.progress(
+          "survey", unit: "rows", done: rows, total: nil, message: "Looking at layer \(layer.name)")
+      }
+      let id = ColumnNames.collectionID(layer.name, unlike: ids)
+      ids.insert(id)
+      probed.append(ProbedLayer(survey, collectionID: id))
+    }
+    context.report(warnings)
+    try source.files.requireUnchanged()
+    let result = ProbeResult(
+      pin: SourcePin(source.files), driver: source.format.driver, route: "vector", layers: probed,
+      allLayers: dataset.layerNames, versions: .current)
+    return try JSONText.encode(result)
+  }
+}
+
+extension VectorReadOptions {
+  init(crs: String?, encoding: String?, csv: CSVOptions?) {
+    self.init(
+      crs: crs, encoding: encoding, longitudeColumn: csv?.longitudeColumn, latitudeColumn: csv?.latitudeColumn,
+      wktColumn: csv?.wktColumn)
+  }
+}
+
+extension SourcePin {
+  init(_ files: SourceFiles) {
+    self.init(
+      size: files.size, mtimeNs: files.mtimeNs,
+      parts: files.parts.map { SourcePart(name: $0.name, size: $0.size, mtimeNs: $0.mtimeNs) })
+  }
+}
+
+extension ProbedLayer {
+  init(_ survey: LayerSurvey, collectionID: String) {
+    self.init(
+      name: survey.name, collectionID: collectionID, featureCount: survey.featureCount,
+      geometryType: survey.family.typeName, crs: survey.crs, crsOrigin: survey.crsOrigin.rawValue,
+      columns: survey.columns.map(ColumnSchema.init))
+  }
+}
+
+extension ColumnSchema {
+  init(_ column: Column) {
+    self.init(
+      name: column.name, sourceName: column.sourceName, sqlType: column.kind.sqlType, sourceType: column.sourceType)
+  }
+}

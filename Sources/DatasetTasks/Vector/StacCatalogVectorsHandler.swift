@@ -1,0 +1,139 @@
+internal import Geospatial
+internal import JobTypes
+internal import TaskProtocol
+
+/// `stac_catalog_vectors`: STAC 1.1 collection and item of a vector dataset. Pure: the documents are stored by publishing.
+enum StacCatalogVectorsHandler: TaskHandler {
+  static let version: Int32 = 1
+
+  static func run(_ context: TaskContext) throws -> String {
+    let parameters = try context.parameters(StacCatalogVectorsParameters.self)
+    try context.reporter.progress("catalog", unit: "steps", done: 0, total: 1, message: "Describing the dataset")
+    guard !parameters.layers.isEmpty else {
+      throw ProblemReport(.parametersInvalid, "A dataset without layers has no description.")
+    }
+    let result = StacCatalogResult(
+      collection: try JSONText.encode(StacVectors(parameters).collection),
+      item: try JSONText.encode(StacVectors(parameters).item))
+    try context.reporter.progress("catalog", unit: "steps", done: 1, total: 1, message: "Described the dataset")
+    return try JSONText.encode(result)
+  }
+}
+
+/// The documents, built from request and ingest result.
+struct StacVectors {
+  let parameters: StacCatalogVectorsParameters
+
+  init(_ parameters: StacCatalogVectorsParameters) { self.parameters = parameters }
+
+  private static let tableExtension = "https://stac-extensions.github.io/table/v1.2.0/schema.json"
+
+  private var title: String { parameters.title.isEmpty ? parameters.collectionID : parameters.title }
+  private var license: JSON { .string(parameters.license.isEmpty ? "other" : parameters.license) }
+  /// STAC wants a description that is not empty.
+  private var description: JSON { .string(parameters.description.isEmpty ? title : parameters.description) }
+
+  /// West, south, east, north of all layers.
+  private var bbox: [Double]? {
+    parameters.layers.compactMap(\.bbox).filter { $0.count == 4 }.reduce(nil) { (union: [Double]?, box) in
+      guard let union else { return box }
+      return [min(union[0], box[0]), min(union[1], box[1]), max(union[2], box[2]), max(union[3], box[3])]
+    }
+  }
+
+  private static func numbers(_ values: [Double]) -> JSON { .array(values.map(JSON.number)) }
+
+  /// The box as geometry: a point or a line where the box has no area, since a flat polygon is not valid.
+  private var footprint: JSON {
+    guard let box = bbox else { return .null }
+    let (west, south, east, north) = (box[0], box[1], box[2], box[3])
+    let corner = { (x: Double, y: Double) in Self.numbers([x, y]) }
+    if west == east && south == north { return ["type": "Point", "coordinates": corner(west, south)] }
+    if west == east || south == north {
+      return ["type": "LineString", "coordinates": [corner(west, south), corner(east, north)]]
+    }
+    let ring: JSON = [
+      corner(west, south), corner(east, south), corner(east, north), corner(west, north), corner(west, south),
+    ]
+    return ["type": "Polygon", "coordinates": [ring]]
+  }
+
+  var collection: JSON {
+    var document: [String: JSON] = [
+      "type": "Collection", "stac_version": "1.1.0", "stac_extensions": [], "id": .string(parameters.collectionID),
+      "title": .string(title), "description": description, "license": license, "links": [],
+      "extent": [
+        "spatial": ["bbox": [Self.numbers(bbox ?? [-180, -90, 180, 90])]],
+        "temporal": ["interval": [[.string(parameters.datetime), .null]]],
+      ],
+    ]
+    if !parameters.keywords.isEmpty { document["keywords"] = .array(parameters.keywords.map(JSON.string)) }
+    if !parameters.attribution.isEmpty {
+      document["providers"] = [["name": .string(parameters.attribution), "roles": ["producer"]]]
+    }
+    return .object(document)
+  }
+
+  var item: JSON {
+    var document: [String: JSON] = [
+      "type": "Feature", "stac_version": "1.1.0", "stac_extensions": [.string(Self.tableExtension)],
+      "id": .string(parameters.itemID), "collection": .string(parameters.collectionID), "geometry": footprint,
+      "properties": properties, "assets": assets, "links": [],
+    ]
+    if let bbox { document["bbox"] = Self.numbers(bbox) }
+    return .object(document)
+  }
+
+  private var properties: JSON {
+    var properties: [String: JSON] = [
+      "datetime": .string(parameters.datetime), "terrane:datetime_source": .string(parameters.datetimeSource),
+      "title": .string(title), "description": description, "license": license,
+      "terrane:source_sha256": .string(parameters.sourceSHA256),
+      "terrane:software": [
+        "gdal": .string(parameters.versions.gdal), "proj": .string(parameters.versions.proj),
+        "geos": .string(parameters.versions.geos),
+      ],
+      "table:row_count": .integer(parameters.layers.reduce(0) { $0 + $1.counts.loaded }),
+      "terrane:collections": .array(parameters.layers.map(Self.summary)),
+    ]
+    if parameters.layers.count == 1, let layer = parameters.layers.first {
+      properties["table:primary_geometry"] = "geom"
+      properties["table:columns"] = Self.columns(of: layer)
+    }
+    return .object(properties)
+  }
+
+  private static func summary(_ layer: IngestedLayer) -> JSON {
+    [
+      "id": .string(layer.collectionID), "title": .string(layer.title), "geometry_type": .string(layer.geometryType),
+      "feature_count": .integer(layer.counts.loaded), "source_crs": .string(layer.sourceCRS),
+      "bbox": layer.bbox.map(numbers) ?? .null,
+    ]
+  }
+
+  private static func columns(of layer: IngestedLayer) -> JSON {
+    let own: [JSON] = [["name": "fid", "type": "int8"], ["name": "geom", "type": "geometry"]]
+    return .array(own + layer.columns.map { ["name": .string($0.name), "type": .string($0.sqlType)] })
+  }
+
+  private var assets: JSON {
+    var assets: [String: JSON] = [
+      "endpoint": [
+        "href": .string(parameters.endpoint), "type": "application/json", "title": "OGC API", "roles": ["service"],
+      ]
+    ]
+    for layer in parameters.layers {
+      let base = "\(parameters.endpoint)/collections/\(layer.collectionID)"
+      let suffix = parameters.layers.count == 1 ? "" : "-\(layer.collectionID)"
+      assets["features\(suffix)"] = [
+        "href": .string("\(base)/items"), "type": "application/geo+json", "title": .string(layer.title),
+        "roles": ["data"], "table:row_count": .integer(layer.counts.loaded), "table:columns": Self.columns(of: layer),
+      ]
+      assets["tiles\(suffix)"] = [
+        "href": .string("\(base)/tiles/WebMercatorQuad/tilejson.json"), "type": "application/json",
+        "title": .string("\(layer.title): vector tiles"), "roles": ["tiles"],
+      ]
+    }
+    return .object(assets)
+  }
+}

@@ -1,0 +1,118 @@
+/// Why data could not be read or used. `code` is the stable reason; JobTypes' `Reason` holds the same words.
+public struct GeospatialError: Error, Sendable, Equatable {
+  /// Stable reasons this module throws.
+  public enum Code: String, Sendable, CaseIterable {
+    case sourceNotFound = "SOURCE_NOT_FOUND"
+    case sourceUnreadable = "SOURCE_UNREADABLE"
+    case sourceOutsideRoots = "SOURCE_OUTSIDE_ROOTS"
+    case sourceSchemeUnsupported = "SOURCE_SCHEME_UNSUPPORTED"
+    case sourceInvalid = "SOURCE_INVALID"
+    case sourceEmpty = "SOURCE_EMPTY"
+    case sourceCorrupt = "SOURCE_CORRUPT"
+    case sourceTruncated = "SOURCE_TRUNCATED"
+    case sourceIncomplete = "SOURCE_INCOMPLETE"
+    case sourceChanged = "SOURCE_CHANGED"
+    case sourceInUse = "SOURCE_IN_USE"
+    case archiveRefused = "ARCHIVE_REFUSED"
+    case archiveAmbiguous = "ARCHIVE_AMBIGUOUS"
+    case formatUnsupported = "FORMAT_UNSUPPORTED"
+    case formatRefused = "FORMAT_REFUSED"
+    case layerNotFound = "LAYER_NOT_FOUND"
+    case layerAmbiguous = "LAYER_AMBIGUOUS"
+    case tooManyLayers = "TOO_MANY_LAYERS"
+    case noFeatures = "NO_FEATURES"
+    case noGeometry = "NO_GEOMETRY"
+    case mixedGeometry = "MIXED_GEOMETRY"
+    case curvesUnsupported = "CURVES_UNSUPPORTED"
+    case geometryUnsupported = "GEOMETRY_UNSUPPORTED"
+    case crsMissing = "CRS_MISSING"
+    case crsConflict = "CRS_CONFLICT"
+    case crsInvalid = "CRS_INVALID"
+    case coordinatesOutOfRange = "COORDINATES_OUT_OF_RANGE"
+    case coordinatesInvalid = "COORDINATES_INVALID"
+    case tooManyColumns = "TOO_MANY_COLUMNS"
+    case encodingError = "ENCODING_ERROR"
+    case nullGeometryRefused = "NULL_GEOMETRY_REFUSED"
+    case countMismatch = "COUNT_MISMATCH"
+    case readError = "READ_ERROR"
+    case outOfMemory = "OUT_OF_MEMORY"
+  }
+
+  public var code: Code
+  /// One or two sentences a person understands.
+  public var message: String
+  public var layer: String?
+  /// The source's feature id.
+  public var feature: Int64?
+  /// Byte offset in the source file.
+  public var byte: Int64?
+  /// Source column name.
+  public var field: String?
+  public var details: [String: String]
+
+  public init(
+    _ code: Code, _ message: String, layer: String? = nil, feature: Int64? = nil, byte: Int64? = nil,
+    field: String? = nil, details: [String: String] = [:]
+  ) {
+    self.code = code
+    self.message = message
+    self.layer = layer
+    self.feature = feature
+    self.byte = byte
+    self.field = field
+    self.details = details
+  }
+}
+
+/// Reasons of warnings this module counts; JobTypes' `WarningReason` holds the same words.
+public enum WarningCode: String, Sendable, CaseIterable {
+  case nullGeometry = "NULL_GEOMETRY"
+  case emptyGeometry = "EMPTY_GEOMETRY"
+  case geometryRepaired = "GEOMETRY_REPAIRED"
+  case geometryCollapsed = "GEOMETRY_COLLAPSED"
+  case antimeridianSplit = "ANTIMERIDIAN_SPLIT"
+  case dimensionsDropped = "DIMENSIONS_DROPPED"
+  case columnsRenamed = "COLUMNS_RENAMED"
+  case fidReplaced = "FID_REPLACED"
+  case crsAssumed = "CRS_ASSUMED"
+  case crsFromRequest = "CRS_FROM_REQUEST"
+  case dateInvalid = "DATE_INVALID"
+  case readerRemark = "READER_REMARK"
+  case recordRejected = "RECORD_REJECTED"
+}
+
+/// Warnings counted by reason, with the first few places of each.
+public struct WarningTally: Sendable {
+  /// One place a warning was seen at.
+  public struct Example: Sendable, Equatable {
+    public var layer: String?
+    public var feature: Int64?
+    public var detail: String
+  }
+
+  /// Count and first places of one reason.
+  public struct Entry: Sendable, Equatable {
+    public var count: Int64 = 0
+    public var examples: [Example] = []
+  }
+
+  /// Most examples kept for a reason.
+  public static let maximumExamples = 20
+
+  public private(set) var entries: [WarningCode: Entry] = [:]
+
+  public init() {}
+
+  /// Counts one more. `detail` is evaluated only while examples are still wanted.
+  public mutating func add(
+    _ code: WarningCode, layer: String?, feature: Int64? = nil, detail: @autoclosure () -> String
+  ) {
+    entries[code, default: Entry()].count += 1
+    if entries[code, default: Entry()].examples.count < Self.maximumExamples {
+      entries[code, default: Entry()].examples.append(Example(layer: layer, feature: feature, detail: detail()))
+    }
+  }
+
+  /// How often `code` was counted.
+  public func count(_ code: WarningCode) -> Int64 { entries[code]?.count ?? 0 }
+}

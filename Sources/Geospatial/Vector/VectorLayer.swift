@@ -1,0 +1,163 @@
+internal import CGDAL
+
+/// One layer of an open source.
+public final class VectorLayer {
+  public let name: String
+  let handle: OGRLayerH
+  let dataset: VectorDataset
+  /// Where geometries come from.
+  let geometrySource: GeometrySource
+
+  /// PostgreSQL's limit is 1,600 columns of a table; some room is left for our own.
+  public static let maximumColumns = 1_500
+
+  /// Where a layer's geometries come from.
+  enum GeometrySource: Equatable {
+    /// The reader gives them.
+    case features
+    /// Two text fields, by index.
+    case coordinates(x: Int32, y: Int32)
+    /// A text field of WKT, by index.
+    case wkt(Int32)
+  }
+
+  init(_ handle: OGRLayerH, name: String, dataset: VectorDataset) throws(GeospatialError) {
+    self.handle = handle
+    self.name = name
+    self.dataset = dataset
+    if dataset.source.format == .csv {
+      geometrySource = try CSVGeometry.columns(of: Self.fieldNames(handle), layer: name, options: dataset.options)
+    } else {
+      geometrySource = .features
+      guard OGR_L_GetGeomType(handle) != wkbNone else {
+        throw GeospatialError(
+          .noGeometry, "The layer has no geometry.", layer: name,
+          details: ["columns": CSVGeometry.candidates(Self.fieldNames(handle)).joined(separator: ", ")])
+      }
+    }
+  }
+
+  private static func fieldNames(_ layer: OGRLayerH) -> [String] {
+    let definition = OGR_L_GetLayerDefn(layer)
+    return (0..<OGR_FD_GetFieldCount(definition)).map { index in
+      OGR_FD_GetFieldDefn(definition, index).flatMap { OGR_Fld_GetNameRef($0) }.map { String(cString: $0) } ?? ""
+    }
+  }
+
+  /// Features the source says it has. May read the whole layer; the layer starts over afterwards.
+  public func featureCount() throws(GeospatialError) -> Int64 {
+    let (count, failures) = ErrorCapture.during { errors in
+      let count = OGR_L_GetFeatureCount(handle, 1)
+      OGR_L_ResetReading(handle)
+      return (count, errors.takeFailures())
+    }
+    guard count >= 0, failures.isEmpty else {
+      throw Self.readFailure(failures, layer: name, feature: nil)
+    }
+    return count
+  }
+
+  /// Reader failures as a reason.
+  static func readFailure(_ failures: [ErrorCapture.Report], layer: String, feature: Int64?) -> GeospatialError {
+    let why = failures.text(or: "GDAL gives no reason")
+    let code: GeospatialError.Code =
+      why.contains("malformed") || why.contains("not a database") || why.contains("Corrupted")
+      ? .sourceCorrupt : why.contains("UTF-8") ? .encodingError : .readError
+    return GeospatialError(code, "The source cannot be read: \(why)", layer: layer, feature: feature)
+  }
+
+  /// The columns of the table to be, in the source's order. CSV columns are text unless `recognised` says otherwise.
+  ///
+  /// - Parameter recognised: kinds by field index.
+  func columns(recognised: [Int32: Column.Kind] = [:]) throws(GeospatialError) -> [Column] {
+    let definition = OGR_L_GetLayerDefn(handle)
+    let count = OGR_FD_GetFieldCount(definition)
+    guard count <= Self.maximumColumns else {
+      throw GeospatialError(
+        .tooManyColumns, "The layer has \(count) columns; \(Self.maximumColumns) are allowed.", layer: name,
+        details: ["columns": "\(count)"])
+    }
+    var columns: [Column] = []
+    for index in 0..<count {
+      if case .wkt(index) = geometrySource { continue }
+      guard let field = OGR_FD_GetFieldDefn(definition, index) else { continue }
+      let type = OGR_Fld_GetType(field)
+      let subtype = OGR_Fld_GetSubType(field)
+      var sourceType = OGR_GetFieldTypeName(type).map { String(cString: $0) } ?? ""
+      if subtype != OFSTNone, let name = OGR_GetFieldSubTypeName(subtype) { sourceType += "(\(String(cString: name)))" }
+      var column = Column(
+        name: "", sourceName: OGR_Fld_GetNameRef(field).map { String(cString: $0) } ?? "",
+        kind: Column.Kind(type: type, subtype: subtype), sourceType: sourceType, index: index)
+      if let kind = recognised[index] {
+        column.kind = kind
+        column.fromText = kind != .text
+      }
+      columns.append(column)
+    }
+    let names = ColumnNames.sanitised(columns.map(\.sourceName))
+    for i in columns.indices { columns[i].name = names[i] }
+    return columns
+  }
+
+  /// The reference system the features carry.
+  func reference() -> CoordinateReference? {
+    geometrySource == .features ? CoordinateReference(ofLayer: handle) : nil
+  }
+
+  /// The family of all geometries: from the layer's type, and by looking at every geometry where that says nothing.
+  func family(tick: @escaping () -> Bool) throws(GeospatialError) -> GeometryFamily {
+    let declared = OGR_L_GetGeomType(handle)
+    if let family = GeometryFamily(code: OGR_GT_Flatten(declared).rawValue) { return family }
+    if OGR_GT_IsNonLinear(declared) != 0 { return try GeometryFamily(declared, layer: name, feature: nil) }
+    let (types, failures) = geometryTypes(tick)
+    guard failures.isEmpty else { throw Self.readFailure(failures, layer: name, feature: nil) }
+    var found: Set<GeometryFamily> = []
+    for type in types where OGR_GT_Flatten(type) != wkbUnknown && type != wkbNone {
+      found.insert(try GeometryFamily(type, layer: name, feature: nil))
+    }
+    guard let family = found.first else {
+      throw GeospatialError(.noGeometry, "No feature of the layer has a geometry.", layer: name)
+    }
+    guard found.count == 1 else {
+      throw GeospatialError(
+        .mixedGeometry, "The layer holds points, lines or areas together; a served layer holds one of them.",
+        layer: name,
+        details: ["geometry_types": found.map(\.rawValue).sorted().joined(separator: ", ")])
+    }
+    return family
+  }
+
+  private func geometryTypes(_ tick: @escaping () -> Bool) -> ([OGRwkbGeometryType], [ErrorCapture.Report]) {
+    ErrorCapture.during { errors in
+      let box = TickBox(tick)
+      var count: Int32 = 0
+      let types = withExtendedLifetime(box) {
+        OGR_L_GetGeometryTypes(
+          handle, 0, OGR_GGT_COUNT_NOT_NEEDED, &count, tickProgress, Unmanaged.passUnretained(box).toOpaque())
+      }
+      OGR_L_ResetReading(handle)
+      defer { VSIFree(types) }
+      guard let types else { return ([], errors.takeFailures()) }
+      return ((0..<Int(count)).map { types[$0].eGeomType }, errors.takeFailures())
+    }
+  }
+}
+
+/// A closure behind a C pointer.
+private final class TickBox {
+  let tick: () -> Bool
+  init(_ tick: @escaping () -> Bool) { self.tick = tick }
+}
+
+/// GDAL's progress callback: 0 asks it to stop.
+private func tickProgress(_: Double, _: UnsafePointer<CChar>?, _ state: UnsafeMutableRawPointer?) -> Int32 {
+  guard let state else { return 1 }
+  return Unmanaged<TickBox>.fromOpaque(state).takeUnretainedValue().tick() ? 1 : 0
+}
+
+extension VectorLayer {
+  /// Features counted in the storage itself, where the format can do that apart from its announced count (GeoPackage).
+  public func countStoredRows() -> Int64? {
+    dataset.source.format == .geoPackage ? dataset.countRows(ofGeoPackageLayer: name) : nil
+  }
+}
