@@ -75,6 +75,10 @@ let package = Package(
 
     // Database and engine.
     swift("PostgreSQL", ["CPostgreSQL", "CProcess", logging]),
+    .target(
+      name: "PostgreSQLTesting", dependencies: ["PostgreSQL", logging], path: "Tests/PostgreSQLTesting",
+      swiftSettings: strict),
+    tests("PostgreSQL", ["PostgreSQL", "PostgreSQLTesting", "CProcess", logging]),
     swift("TaskProtocol", []),
     swift("JobTypes", []),
     swift("CoreMachine", ["PostgreSQL", "TaskProtocol", "CProcess", logging]),

@@ -104,7 +104,9 @@ public final class DatabaseThread: SerialExecutor, TaskExecutor, Sendable {
 
   // MARK: Sockets (called on the thread)
 
-  func watch(_ socket: Int32, for events: SocketEvents, _ handler: @escaping @Sendable (SocketEvents) -> Void) -> UInt64? {
+  func watch(_ socket: Int32, for events: SocketEvents, _ handler: @escaping @Sendable (SocketEvents) -> Void)
+    -> UInt64?
+  {
     let token = sockets.withLock { sockets in
       let token = sockets.next
       sockets.next += 1

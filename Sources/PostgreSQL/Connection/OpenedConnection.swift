@@ -60,9 +60,13 @@ extension PostgresError {
       return PostgresError(.server, message, sqlState: message.contains("role \"") ? "28000" : "3D000")
     }
     let busy = ["too many clients", "remaining connection slots", "too many connections"]
-    if busy.contains(where: { message.contains($0) }) { return PostgresError(.connectionLost, message, sqlState: "53300") }
+    if busy.contains(where: { message.contains($0) }) {
+      return PostgresError(.connectionLost, message, sqlState: "53300")
+    }
     let away = ["starting up", "shutting down", "in recovery mode", "not yet accepting"]
-    if away.contains(where: { message.contains($0) }) { return PostgresError(.connectionLost, message, sqlState: "57P03") }
+    if away.contains(where: { message.contains($0) }) {
+      return PostgresError(.connectionLost, message, sqlState: "57P03")
+    }
     return PostgresError(.connectionLost, message)
   }
 

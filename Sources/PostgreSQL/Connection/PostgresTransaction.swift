@@ -18,7 +18,9 @@ public final class PostgresTransaction: Sendable {
     self.failPoints = failPoints
   }
 
-  static func begin(on session: Session, _ options: TransactionOptions) async throws(PostgresError) -> PostgresTransaction {
+  static func begin(on session: Session, _ options: TransactionOptions) async throws(PostgresError)
+    -> PostgresTransaction
+  {
     let owner = try await session.acquire(begin: options.begin)
     return PostgresTransaction(session: session, owner: owner, failPoints: options.failPoints)
   }

@@ -51,7 +51,9 @@ extension Session {
 
   private func prepare(_ sql: String, _ exchange: Exchange, _ connection: OpaquePointer) -> Bool {
     if let forgotten = statements.evict() {
-      guard PQsendQueryParams(connection, "DEALLOCATE \(forgotten)", 0, nil, nil, nil, nil, 1) == 1 else { return false }
+      guard PQsendQueryParams(connection, "DEALLOCATE \(forgotten)", 0, nil, nil, nil, nil, 1) == 1 else {
+        return false
+      }
       exchange.expected.append(.forgotten)
     }
     let name = statements.newName()
@@ -151,7 +153,8 @@ extension Session {
     default:
       // COPY through query(), or an answer nobody asked for.
       PQclear(result)
-      exchange.error = PostgresError(.protocolMisuse, "unexpected answer \(status.rawValue): COPY goes through copy(_:)")
+      exchange.error = PostgresError(
+        .protocolMisuse, "unexpected answer \(status.rawValue): COPY goes through copy(_:)")
       breakDown(connection)
     }
   }

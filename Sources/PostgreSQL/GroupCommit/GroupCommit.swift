@@ -178,7 +178,8 @@ public final class GroupCommit<Row: Sendable, Output: Sendable>: BatchSource {
     return outputs
   }
 
-  private func commit(_ entries: [Entry], on connection: PostgresConnection) async throws -> [Result<Output, any Error>] {
+  private func commit(_ entries: [Entry], on connection: PostgresConnection) async throws -> [Result<Output, any Error>]
+  {
     try await connection.transaction(options) { transaction in
       let outputs = try await perform(transaction, entries.map(\.row))
       guard outputs.count == entries.count else {

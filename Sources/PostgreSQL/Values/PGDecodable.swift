@@ -71,7 +71,9 @@ extension String: PGDecodable {
 
   /// numeric_send's form: number of base-10,000 digits, weight of the first, sign, digits after the point, digits.
   init?(postgresNumeric bytes: UnsafeRawBufferPointer) {
-    func word(_ index: Int) -> Int { Int(Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 2, as: Int16.self))) }
+    func word(_ index: Int) -> Int {
+      Int(Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 2, as: Int16.self)))
+    }
     guard bytes.count >= 8, word(0) >= 0, bytes.count == 8 + 2 * word(0) else { return nil }
     let (count, weight, sign, scale) = (word(0), word(1), UInt16(truncatingIfNeeded: word(2)), word(3))
     switch sign {
@@ -155,7 +157,9 @@ public struct PGArray<Element: PGDecodable>: PGDecodable {
     else { return nil }
     elements = []
     if dimensions == 0 { return }
-    guard dimensions == 1, let count = next(), count >= 0, next() != nil, Int(count) <= bytes.count / 4 else { return nil }
+    guard dimensions == 1, let count = next(), count >= 0, next() != nil, Int(count) <= bytes.count / 4 else {
+      return nil
+    }
     elements.reserveCapacity(Int(count))
     for _ in 0..<count {
       guard let length = next() else { return nil }
