@@ -1,0 +1,179 @@
+"""The routes registry: which build answers for which name. Read on every request and never cached, so that a dataset
+that is published, replaced or withdrawn is so at once."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .database import Pool
+
+PREVIEW_HEADER = b"x-terrane-preview"
+DEFAULT_NAMESPACE = "default"
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a dataset's URL says: its identity without the generation."""
+
+    namespace: str
+    dataset: str
+    resource: str
+    version: str
+
+    @property
+    def path(self) -> str:
+        namespace = "" if self.namespace == DEFAULT_NAMESPACE else f"@{self.namespace}/"
+        return f"/api/data/{namespace}{self.dataset}/{self.resource}/{self.version}"
+
+    @staticmethod
+    def parse(path: str) -> "tuple[Name, str] | None":
+        """The name a path below /api/data/ begins with, and the rest of the path ("" or "/…").
+
+        `default` has one spelling, without @; no other text names a dataset, so nothing here is ever decoded twice.
+        """
+        parts = path.removeprefix("/api/data/").split("/")
+        namespace = DEFAULT_NAMESPACE
+        if parts[0].startswith("@"):
+            namespace = parts.pop(0)[1:]
+            if namespace == DEFAULT_NAMESPACE or not _NAMESPACE.fullmatch(namespace):
+                return None
+        if len(parts) < 3:
+            return None
+        for part, longest in zip(parts[:3], (255, 255, 50)):
+            if len(part) > longest or not _IDENTIFIER.fullmatch(part):
+                return None
+        return Name(namespace, *parts[:3]), "".join("/" + part for part in parts[3:])
+
+
+@dataclass(frozen=True)
+class ServedCollection:
+    """One served table: a row of serving.collections. It belongs to a build, so it never changes."""
+
+    id: str
+    schema_name: str
+    table_name: str
+    geometry_type: str | None
+    title: str
+    description: str
+    feature_count: int
+    bbox: list[float] | None
+
+
+@dataclass(frozen=True)
+class Route:
+    """A row of serving.routes and its collections."""
+
+    name: Name
+    dataset_pk: int
+    build: int
+    kind: str
+    is_preview: bool
+    title: str
+    description: str
+    attribution: str
+    license: str
+    bbox: list[float] | None
+    stac_collection: str | None
+    stac_item: str | None
+    published_at: datetime | None
+    collections: list[ServedCollection] = field(default_factory=list)
+
+    @property
+    def feature_count(self) -> int:
+        return sum(c.feature_count for c in self.collections)
+
+    def collection(self, collection_id: str) -> ServedCollection | None:
+        return next((c for c in self.collections if c.id == collection_id), None)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Changes whenever anything served under this route may change."""
+        described = (self.dataset_pk, self.build, self.is_preview, self.kind, self.title, self.description)
+        described += (self.attribution, self.license, self.bbox, self.stac_collection, self.stac_item, self.published_at)
+        return hashlib.sha256(repr((described, self.collections)).encode()).digest()
+
+
+_COLUMNS = """
+  r.namespace, r.dataset_id, r.resource_id, r.version_id, r.dataset_pk, r.build, r.kind, r.preview_token_sha256,
+  r.title, r.description, r.attribution, r.license, r.bbox, r.stac_collection, r.stac_item, r.published_at"""
+
+_LOOKUP = f"""
+SELECT {_COLUMNS},
+  (SELECT coalesce(json_agg(json_build_object(
+      'id', c.collection_id, 'schema_name', c.schema_name, 'table_name', c.table_name,
+      'geometry_type', c.geometry_type, 'title', c.title, 'description', c.description,
+      'feature_count', c.feature_count, 'bbox', c.bbox) ORDER BY c.position, c.collection_id), '[]')
+   FROM serving.collections c WHERE c.dataset_pk = r.dataset_pk AND c.build = r.build) AS collections
+FROM serving.routes r
+WHERE r.namespace = $1 AND r.dataset_id = $2 AND r.resource_id = $3 AND r.version_id = $4
+  AND (r.preview_token_sha256 IS NOT NULL) = $5
+"""
+
+# Everything public, newest first, with the keys of the page before to go on from.
+_LIST = f"""
+SELECT {_COLUMNS},
+  (SELECT coalesce(json_agg(json_build_object(
+      'id', c.collection_id, 'schema_name', c.schema_name, 'table_name', c.table_name,
+      'geometry_type', c.geometry_type, 'title', c.title, 'description', '',
+      'feature_count', c.feature_count, 'bbox', c.bbox) ORDER BY c.position, c.collection_id), '[]')
+   FROM serving.collections c WHERE c.dataset_pk = r.dataset_pk AND c.build = r.build) AS collections,
+  count(*) OVER () AS matched
+FROM serving.routes r
+WHERE r.preview_token_sha256 IS NULL
+  AND ($1 = '' OR position(lower($1) IN lower(concat_ws(' ', r.title, r.dataset_id, r.resource_id, r.namespace))) > 0)
+ORDER BY r.published_at DESC NULLS LAST, r.route_id DESC
+LIMIT $2 OFFSET $3
+"""
+
+
+def _route(row) -> Route:
+    return Route(
+        name=Name(row["namespace"], row["dataset_id"], row["resource_id"], row["version_id"]),
+        dataset_pk=row["dataset_pk"],
+        build=row["build"],
+        kind=row["kind"],
+        is_preview=row["preview_token_sha256"] is not None,
+        title=row["title"],
+        description=row["description"],
+        attribution=row["attribution"],
+        license=row["license"],
+        bbox=row["bbox"],
+        stac_collection=row["stac_collection"],
+        stac_item=row["stac_item"],
+        published_at=row["published_at"],
+        collections=[ServedCollection(**c) for c in row["collections"]],
+    )
+
+
+class Registry:
+    """Reads serving.routes and serving.collections on the primary."""
+
+    def __init__(self, pool: Pool):
+        self._pool = pool
+
+    async def find(self, name: Name, preview_token: bytes | None) -> Route | None:
+        """The live route, or with a token the preview that the token opens, and only that."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(
+                _LOOKUP, name.namespace, name.dataset, name.resource, name.version, preview_token is not None
+            )
+        if preview_token is None:
+            return _route(rows[0]) if rows else None
+        digest = hashlib.sha256(preview_token).digest()
+        opened = [row for row in rows if hmac.compare_digest(row["preview_token_sha256"], digest)]
+        return _route(opened[0]) if opened else None
+
+    async def public(self, text: str, limit: int, offset: int) -> tuple[list[Route], int]:
+        """Published datasets, newest first, and how many there are in all."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(_LIST, text, limit, offset)
+        return [_route(row) for row in rows], (rows[0]["matched"] if rows else 0)
+
+    async def answers(self) -> bool:
+        async with self._pool.acquire() as connection:
+            return await connection.fetchval("SELECT true FROM serving.routes UNION ALL SELECT true LIMIT 1")

@@ -1,0 +1,157 @@
+"""tipg's view of a served table.
+
+tipg normally scans the whole database and installs functions in pg_temp for that; the data API's role may not even
+make temporary objects. One table is described here from PostgreSQL's catalogue, and what the registry knows already
+(extent, number of features) is not asked of the table again.
+"""
+
+import re
+from collections import OrderedDict
+from typing import Any
+
+import asyncpg
+from cql2 import Expr
+from tipg.collections import Column, PgCollection, _quote_ident
+
+from .database import Pool
+from .problems import Problem
+from .registry import Route, ServedCollection
+
+# tipg knows these types by its own short names.
+_TYPES = {
+    "character varying": "text",
+    "double precision": "float8",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+}
+
+_COLUMNS = """
+SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, col_description(a.attrelid, a.attnum) AS description,
+  CASE WHEN t.typname = 'geometry' THEN postgis_typmod_type(a.atttypmod) END AS geometry_type,
+  CASE WHEN t.typname = 'geometry' THEN coalesce(nullif(postgis_typmod_srid(a.atttypmod), 0), 4326) END AS srid,
+  coalesce(i.indisprimary AND i.indnkeyatts = 1, false) AS is_key
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey)
+WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+  AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+ORDER BY a.attnum
+"""
+
+
+# What asyncpg and JSON both have a value for. Anything else leaves the database as text.
+_PLAIN = frozenset({
+    "smallint", "integer", "bigint", "real", "float8", "boolean", "text", "character", "uuid", "json", "jsonb", "date",
+    "time without time zone", "timestamp", "timestamptz", "smallint[]", "integer[]", "bigint[]", "real[]",
+    "double precision[]", "boolean[]", "text[]", "character varying[]",
+})  # fmt: skip
+
+
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+
+
+def _one_of(key: str, ids: list[str]) -> Expr:
+    """The condition that the key is one of `ids`. cql2's numbers are floats, which are exact to 2^53 only: beyond that
+    a number goes as a string, which PostgreSQL reads as the column's own type."""
+    exact: list[int] = []
+    conditions: list[dict[str, Any]] = []
+    for text in ids:
+        if not _INTEGER.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+            raise Problem(404, "FEATURE_NOT_FOUND", f"There is no feature {text[:40]!r}.")
+        if abs(int(text)) <= 2**53:
+            exact.append(int(text))
+        else:
+            conditions.append({"op": "=", "args": [{"property": key}, text]})
+    if exact:
+        conditions.append({"op": "in", "args": [{"property": key}, exact]})
+    return Expr(conditions[0] if len(conditions) == 1 else {"op": "or", "args": conditions})
+
+
+def _selected(column: Column) -> str:
+    name = _quote_ident(column.name)
+    if column.type == "bytea":
+        return f"encode({name}, 'hex') AS {name}"
+    if column.type == "numeric":
+        return f"CAST({name} AS double precision) AS {name}"
+    return name if column.type in _PLAIN else f"CAST({name} AS text) AS {name}"
+
+
+class ServedTable(PgCollection):
+    """A table of a build. Builds never change, so what was counted when it was loaded is still right."""
+
+    feature_count: int
+
+    def _select_property_columns(self, properties: list[str] | None) -> list[str]:
+        wanted = set(self.columns(properties))
+        return [_selected(column) for column in self.properties if column.name in wanted]
+
+    def cql_where(self, ids: list[str] | None = None, **others: Any) -> Expr | None:
+        if not ids or self.id_column is None or self.id_column.type not in _INTEGERS:
+            return super().cql_where(ids=ids, **others)
+        chosen = _one_of(self.id_column.name, ids)
+        rest = super().cql_where(**others)
+        return chosen if rest is None else chosen + rest
+
+    async def _features_count_query(self, conn: asyncpg.Connection, *, where: Expr | None = None, **rest: Any) -> int:
+        if where is None:
+            return self.feature_count
+        return await super()._features_count_query(conn, where=where, **rest)
+
+
+async def describe(connection: asyncpg.Connection, served: ServedCollection) -> ServedTable | None:
+    """The table as tipg wants it, or None if it is gone (its build was replaced a while ago)."""
+    rows = await connection.fetch(_COLUMNS, served.schema_name, served.table_name)
+    if not rows:
+        return None
+    columns = []
+    for row in rows:
+        column: dict[str, Any] = {"name": row["name"], "description": row["description"]}
+        column["type"] = _TYPES.get(row["type"], row["type"])
+        if row["geometry_type"] is not None:
+            column |= {"type": "geometry", "geometry_type": row["geometry_type"], "srid": row["srid"]}
+            column["bounds"] = served.bbox or [-180.0, -90.0, 180.0, 90.0]
+        columns.append(Column(**column))
+    key = next((c for c, row in zip(columns, rows) if row["is_key"]), None)
+    return ServedTable(
+        type="Table",
+        id=served.id,
+        schema=served.schema_name,
+        table=served.table_name,
+        title=served.title,
+        description=served.description or None,
+        table_columns=columns,
+        properties=columns,
+        id_column=key,
+        geometry_column=next((c for c in columns if c.is_geometry), None),
+        datetime_column=next((c for c in columns if c.is_datetime), None),
+        feature_count=served.feature_count,
+    )
+
+
+class Tables:
+    """Described tables by (dataset, build, collection): least recently used ones are forgotten."""
+
+    def __init__(self, pool: Pool, capacity: int = 512):
+        self._pool = pool
+        self._capacity = capacity
+        self._known: OrderedDict[tuple[int, int, str], ServedTable] = OrderedDict()
+
+    async def get(self, route: Route, collection_id: str) -> ServedTable:
+        served = route.collection(collection_id)
+        if served is None:
+            raise Problem(404, "COLLECTION_NOT_FOUND", f"This dataset has no collection {collection_id!r}.")
+        key = (route.dataset_pk, route.build, collection_id)
+        if (table := self._known.get(key)) is not None:
+            self._known.move_to_end(key)
+            return table
+        async with self._pool.acquire() as connection:
+            table = await describe(connection, served)
+        if table is None:
+            raise Problem(404, "DATASET_WITHDRAWN", "The data behind this collection is no longer there.")
+        self._known[key] = table
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return table

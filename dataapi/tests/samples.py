@@ -1,0 +1,109 @@
+"""Datasets to serve: tables in schema data, their routes, and their STAC items."""
+
+import hashlib
+import json
+
+import psycopg
+
+PREVIEW_TOKEN = "5e" * 32
+
+# name: (namespace, dataset, resource, version, dataset_pk, build)
+PLACES = ("default", "places", "cities", "v1.0", 1, 10)
+MIXED = ("survey-2", "field.work", "site_A", "2025-01", 2, 20)
+
+_PLACES = """
+CREATE TABLE data.d1_b{build}_t1 (
+  fid bigint PRIMARY KEY, geom geometry(Point, 4326), name text, population bigint, rank integer, height double precision,
+  founded date, seen timestamptz, capital boolean, tags text[], extra json, "Odd Name" text, code bytea, price numeric);
+INSERT INTO data.d1_b{build}_t1
+SELECT i, ST_SetSRID(ST_MakePoint(-170 + (i * 37 % 3400) / 10.0, -60 + (i * 53 % 1300) / 10.0), 4326),
+  CASE WHEN i = 1 THEN '<script>alert(1)</script>' ELSE {name} || i END, i * 1000, i % 7, i / 3.0,
+  date '1900-01-01' + i, timestamptz '2020-01-01Z' + i * interval '1 hour', i % 2 = 0, ARRAY['a', 'b' || i],
+  json_build_object('n', i), 'odd', '\\x00ff'::bytea, 1.5
+FROM generate_series(1, {count}) i;
+CREATE INDEX ON data.d1_b{build}_t1 USING gist (geom);
+ANALYZE data.d1_b{build}_t1;
+"""
+
+_MIXED = """
+CREATE TABLE data.d2_b20_t1 (fid bigint PRIMARY KEY, geom geometry(MultiPolygon, 4326), kind text);
+INSERT INTO data.d2_b20_t1
+SELECT i, ST_Multi(ST_MakeEnvelope(i * 10 - 180, -90 + i, i * 10 - 172, 80, 4326)), 'zone ' || i FROM generate_series(1, 30) i;
+CREATE TABLE data.d2_b20_t2 (fid bigint PRIMARY KEY, geom geometry(MultiLineString, 4326), length double precision);
+INSERT INTO data.d2_b20_t2 SELECT i, ST_Multi(ST_SetSRID(ST_MakeLine(ST_MakePoint(i, i), ST_MakePoint(i + 5, i + 3)), 4326)), i
+FROM generate_series(1, 40) i;
+CREATE TABLE data.d2_b20_t3 (fid bigint PRIMARY KEY, note text);
+INSERT INTO data.d2_b20_t3 SELECT i, 'note ' || i FROM generate_series(1, 5) i;
+"""
+
+
+def places(admin: psycopg.Connection, build: int, count: int, name: str = "Place ") -> None:
+    """A table of points for dataset 1; another build is another table, as terraned makes them."""
+    admin.execute("SET ROLE terrane_server")
+    admin.execute(_PLACES.format(build=build, count=count, name=f"'{name}'"))
+    admin.execute("RESET ROLE")
+
+
+def route(admin: psycopg.Connection, of: tuple, collections: list[tuple], *, token: str | None = None, **more) -> None:
+    """Publishes (or previews, with a token) a build: a row of serving.routes and rows of serving.collections."""
+    namespace, dataset, resource, version, pk, build = of
+    row = {"title": "A title", "description": "", "attribution": "", "license": "", "stac_collection": None, **more}
+    admin.execute(
+        """INSERT INTO serving.routes (namespace, dataset_id, resource_id, version_id, dataset_pk, build, kind,
+             preview_token_sha256, title, description, attribution, license, bbox, stac_collection, stac_item, published_at)
+           VALUES (%s, %s, %s, %s, %s, %s, 'vector', %s, %s, %s, %s, %s, %s, %s, %s, '2026-03-01Z')""",
+        (namespace, dataset, resource, version, pk, build,
+         hashlib.sha256(token.encode()).digest() if token else None,
+         row["title"], row["description"], row["attribution"], row["license"], [-180, -90, 180, 90],
+         row["stac_collection"], version if row["stac_collection"] else None),
+    )  # fmt: skip
+    for position, (collection, table, geometry, count, bbox) in enumerate(collections):
+        admin.execute(
+            "INSERT INTO serving.collections VALUES (%s, %s, %s, %s, 'data', %s, %s, %s, '', %s, %s)",
+            (pk, build, collection, position, table, geometry, f"Title of {collection}", count, bbox),
+        )
+
+
+def withdraw(admin: psycopg.Connection, of: tuple) -> None:
+    admin.execute("DELETE FROM serving.routes WHERE dataset_pk = %s AND build = %s", of[4:])
+
+
+def publish_places(admin: psycopg.Connection, build: int, count: int, **more) -> None:
+    of = (*PLACES[:5], build)
+    route(admin, of, [("cities", f"d1_b{build}_t1", "Point", count, [-170, -60, 170, 70])],
+          **{"title": "Cities <b>of</b> the world", "description": "Every \"city\" & more.",
+             "attribution": "© <i>Someone</i>", "license": "CC0-1.0", "stac_collection": "default:places:cities", **more},
+    )  # fmt: skip
+
+
+def publish_mixed(admin: psycopg.Connection) -> None:
+    admin.execute("SET ROLE terrane_server")
+    admin.execute(_MIXED)
+    admin.execute("RESET ROLE")
+    collections = [
+        ("zones", "d2_b20_t1", "MultiPolygon", 30, [-170, -89, 128, 80]),
+        ("tracks", "d2_b20_t2", "MultiLineString", 40, [1, 1, 45, 43]),
+        ("notes", "d2_b20_t3", None, 5, None),
+    ]
+    route(admin, MIXED, collections, title="Field work")
+
+
+def catalogue(admin: psycopg.Connection) -> None:
+    """One collection with three items in pgstac, written as terraned writes them."""
+    collection = {
+        "type": "Collection", "id": "default:places:cities", "stac_version": "1.0.0", "description": "Cities",
+        "license": "CC0-1.0", "links": [],
+        "extent": {"spatial": {"bbox": [[-170, -60, 170, 70]]}, "temporal": {"interval": [["2025-01-01T00:00:00Z", None]]}},
+    }  # fmt: skip
+    admin.execute("SET search_path = pgstac, public")
+    admin.execute("SELECT pgstac.upsert_collection(%s::text::jsonb)", (json.dumps(collection),))
+    for n, version in enumerate(("v1.0", "v0.9", "v0.8")):
+        item = {
+            "type": "Feature", "stac_version": "1.0.0", "id": version, "collection": "default:places:cities", "links": [],
+            "geometry": {"type": "Polygon", "coordinates": [[[-170, -60], [170, -60], [170, 70], [-170, 70], [-170, -60]]]},
+            "bbox": [-170, -60, 170, 70],
+            "properties": {"datetime": f"2025-0{n + 1}-01T00:00:00Z", "title": version, "terrane:rows": 100 * n},
+            "assets": {},
+        }  # fmt: skip
+        admin.execute("SELECT pgstac.upsert_item(%s::text::jsonb)", (json.dumps(item),))
+    admin.execute("RESET search_path")
