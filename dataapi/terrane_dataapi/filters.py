@@ -130,8 +130,37 @@ def _geometry(node: dict[str, Any], depth: int) -> dict[str, Any]:
         if not isinstance(parts, list) or depth > DEEPEST:
             raise _refuse("A GeometryCollection has geometries.")
         return {"type": node["type"], "geometries": [_node(part, None, depth + 1) for part in parts]}
-    _numbers(node.get("coordinates"), 0)
-    return {"type": node["type"], "coordinates": node["coordinates"]}
+    coordinates = node.get("coordinates")
+    _numbers(coordinates, 0)
+    match node["type"]:
+        case "LineString":
+            _line(coordinates)
+        case "MultiLineString":
+            for line in _parts(coordinates):
+                _line(line)
+        case "Polygon":
+            _rings(coordinates)
+        case "MultiPolygon":
+            for polygon in _parts(coordinates):
+                _rings(polygon)
+    return {"type": node["type"], "coordinates": coordinates}
+
+
+def _parts(value: Any) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise _refuse("A geometry has coordinates.")
+    return value
+
+
+def _line(positions: Any) -> None:
+    if len(_parts(positions)) < 2:
+        raise _refuse("A line has two positions at least.")
+
+
+def _rings(rings: Any) -> None:
+    for ring in _parts(rings):
+        if len(_parts(ring)) < 4 or ring[0] != ring[-1]:
+            raise _refuse("A ring of a polygon has four positions at least, and ends where it begins.")
 
 
 def _rectangle(box: list[Any]) -> dict[str, Any]:

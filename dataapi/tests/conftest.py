@@ -34,12 +34,17 @@ def cluster() -> Iterator[clusters.Cluster]:
 
 
 @pytest.fixture(scope="session")
-def admin(cluster: clusters.Cluster) -> Iterator[psycopg.Connection]:
+def published(cluster: clusters.Cluster) -> None:
     with cluster.connect() as connection:
         samples.places(connection, 10, 1200)
         samples.publish_places(connection, 10, 1200)
         samples.publish_mixed(connection)
         samples.catalogue(connection)
+
+
+@pytest.fixture
+def admin(cluster: clusters.Cluster, published: None) -> Iterator[psycopg.Connection]:
+    with cluster.connect() as connection:
         yield connection
 
 
@@ -85,7 +90,7 @@ def end(service: Service) -> int:
 
 
 @pytest.fixture(scope="session")
-def service(cluster, admin, tmp_path_factory) -> Iterator[Service]:
+def service(cluster, published, tmp_path_factory) -> Iterator[Service]:
     """At a public URL of its own: what a proxy in front would see."""
     running = launch(cluster, tmp_path_factory.mktemp("public") / "log", "--public-url", PUBLIC_URL)
     yield running
@@ -93,7 +98,7 @@ def service(cluster, admin, tmp_path_factory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def local(cluster, admin, tmp_path_factory) -> Iterator[Service]:
+def local(cluster, published, tmp_path_factory) -> Iterator[Service]:
     """At its own address, for clients that follow links."""
     running = launch(cluster, tmp_path_factory.mktemp("local") / "log")
     yield running

@@ -56,11 +56,14 @@
       land: { type: "geojson", data: absolute(`${config.root}static/land.geojson?v=${config.version}`) },
       grid: { type: "geojson", data: graticule() },
     };
+    // The outline is a coarse one: near the ground it would be wrong, so it fades into plain paper.
+    const fading = ["interpolate", ["linear"], ["zoom"], 5, 1, 7.5, 0];
+    const ground = ["interpolate", ["linear"], ["zoom"], 5, paper.sea, 7.5, paper.land];
     const layers = [
-      { id: "sea", type: "background", paint: { "background-color": paper.sea } },
-      { id: "grid", type: "line", source: "grid", paint: { "line-color": paper.grid, "line-width": 0.7 } },
-      { id: "land", type: "fill", source: "land", paint: { "fill-color": paper.land } },
-      { id: "coast", type: "line", source: "land", paint: { "line-color": paper.coast, "line-width": 0.8 } },
+      { id: "sea", type: "background", paint: { "background-color": ground } },
+      { id: "grid", type: "line", source: "grid", paint: { "line-color": paper.grid, "line-width": 0.7, "line-opacity": fading } },
+      { id: "land", type: "fill", source: "land", paint: { "fill-color": paper.land, "fill-opacity": fading } },
+      { id: "coast", type: "line", source: "land", paint: { "line-color": paper.coast, "line-width": 0.8, "line-opacity": fading } },
     ];
     if (config.feature) {
       sources.feature = { type: "geojson", data: absolute(config.feature) };
