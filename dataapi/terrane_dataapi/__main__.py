@@ -68,15 +68,15 @@ def main() -> int:
     arguments = parser.parse_args()
 
     logs.configure(arguments.log_level)
-    # Only now: the libraries log while they are imported.
-    from . import application
-
     log = logging.getLogger("terrane.dataapi")
     try:
         listener = _listen(arguments.host, arguments.port)
     except OSError as error:
         log.error("cannot listen", extra={"host": arguments.host, "port": arguments.port, "said": str(error)})
         return 1
+    # Only now: the libraries take their time, and log while they are imported.
+    from . import application
+
     public_url = arguments.public_url or f"http://{_address(listener)}"
     config = uvicorn.Config(
         application.build(public_url),

@@ -69,7 +69,13 @@ class PublicOrigin:
 
     def __init__(self, app: ASGIApp, public_url: str):
         parts = urlsplit(public_url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.netloc
+            or parts.query
+            or parts.fragment
+            or "@" in parts.netloc
+        ):
             raise ValueError(f"not a public URL: {public_url!r}")
         self.app = app
         self._scheme = parts.scheme

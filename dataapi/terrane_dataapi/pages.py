@@ -57,7 +57,13 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"json": lambda value: json.dumps(value), "number": _number, "day": _day, "cell": _cell, "segment": lambda text: quote(str(text), safe="")}
+_environment.filters |= {
+    "json": lambda value: json.dumps(value),
+    "number": _number,
+    "day": _day,
+    "cell": _cell,
+    "segment": lambda text: quote(str(text), safe=""),
+}
 TEMPLATES = Jinja2Templates(env=_environment, context_processors=[_page_context])
 
 

@@ -47,7 +47,9 @@ async def served_table(
 Table = Annotated[ServedTable, Depends(served_table)]
 
 
-def bbox(bbox: Annotated[str | None, Query(description="west,south,east,north in degrees.")] = None) -> list[float] | None:
+def bbox(
+    bbox: Annotated[str | None, Query(description="west,south,east,north in degrees.")] = None,
+) -> list[float] | None:
     if not bbox:
         return None
     try:
@@ -120,7 +122,8 @@ def properties(
 
 
 def sortby(
-    table: Table, sortby: Annotated[str | None, Query(description="Comma-separated names, - before one: descending.")] = None
+    table: Table,
+    sortby: Annotated[str | None, Query(description="Comma-separated names, - before one: descending.")] = None,
 ) -> str | None:
     if not sortby:
         return None
@@ -156,7 +159,12 @@ async def others(request: Request) -> None:
     for name in ("crs", "bbox-crs", "filter-crs"):
         if name in given and given[name] not in _CRS84:
             raise _wrong(name, "this server answers in CRS84 only")
-    for name, most in (("limit", None), ("offset", FURTHEST_OFFSET), ("minzoom", DEEPEST_ZOOM), ("maxzoom", DEEPEST_ZOOM)):
+    for name, most in (
+        ("limit", None),
+        ("offset", FURTHEST_OFFSET),
+        ("minzoom", DEEPEST_ZOOM),
+        ("maxzoom", DEEPEST_ZOOM),
+    ):
         if name in given:
             if not _INTEGER.fullmatch(given[name]) or int(given[name]) < (1 if name == "limit" else 0):
                 raise _wrong(name, "a whole number, not negative" if name != "limit" else "a whole number from 1")

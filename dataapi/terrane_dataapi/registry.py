@@ -44,7 +44,7 @@ class Name:
                 return None
         if len(parts) < 3:
             return None
-        for part, longest in zip(parts[:3], (255, 255, 50)):
+        for part, longest in zip(parts[:3], (255, 255, 50), strict=True):
             if len(part) > longest or not _IDENTIFIER.fullmatch(part):
                 return None
         return Name(namespace, *parts[:3]), "".join("/" + part for part in parts[3:])
@@ -94,7 +94,14 @@ class Route:
     def fingerprint(self) -> bytes:
         """Changes whenever anything served under this route may change."""
         described = (self.dataset_pk, self.build, self.is_preview, self.kind, self.title, self.description)
-        described += (self.attribution, self.license, self.bbox, self.stac_collection, self.stac_item, self.published_at)
+        described += (
+            self.attribution,
+            self.license,
+            self.bbox,
+            self.stac_collection,
+            self.stac_item,
+            self.published_at,
+        )
         return hashlib.sha256(repr((described, self.collections)).encode()).digest()
 
 

@@ -80,9 +80,10 @@ def _selected(column: Column) -> str:
 
 
 class ServedTable(PgCollection):
-    """A table of a build. Builds never change, so what was counted when it was loaded is still right."""
+    """A table of a build. A published build never changes, so what was counted when it was loaded is still right."""
 
-    feature_count: int
+    # None for a preview: it is read to find out whether what was counted is right.
+    feature_count: int | None
 
     def _select_property_columns(self, properties: list[str] | None) -> list[str]:
         wanted = set(self.columns(properties))
@@ -96,12 +97,14 @@ class ServedTable(PgCollection):
         return chosen if rest is None else chosen + rest
 
     async def _features_count_query(self, conn: asyncpg.Connection, *, where: Expr | None = None, **rest: Any) -> int:
-        if where is None:
+        if where is None and self.feature_count is not None:
             return self.feature_count
         return await super()._features_count_query(conn, where=where, **rest)
 
 
-async def describe(connection: asyncpg.Connection, served: ServedCollection) -> ServedTable | None:
+async def describe(
+    connection: asyncpg.Connection, served: ServedCollection, feature_count: int | None
+) -> ServedTable | None:
     """The table as tipg wants it, or None if it is gone (its build was replaced a while ago)."""
     rows = await connection.fetch(_COLUMNS, served.schema_name, served.table_name)
     if not rows:
@@ -114,7 +117,7 @@ async def describe(connection: asyncpg.Connection, served: ServedCollection) -> 
             column |= {"type": "geometry", "geometry_type": row["geometry_type"], "srid": row["srid"]}
             column["bounds"] = served.bbox or [-180.0, -90.0, 180.0, 90.0]
         columns.append(Column(**column))
-    key = next((c for c, row in zip(columns, rows) if row["is_key"]), None)
+    key = next((c for c, row in zip(columns, rows, strict=True) if row["is_key"]), None)
     return ServedTable(
         type="Table",
         id=served.id,
@@ -127,28 +130,28 @@ async def describe(connection: asyncpg.Connection, served: ServedCollection) -> 
         id_column=key,
         geometry_column=next((c for c in columns if c.is_geometry), None),
         datetime_column=next((c for c in columns if c.is_datetime), None),
-        feature_count=served.feature_count,
+        feature_count=feature_count,
     )
 
 
 class Tables:
-    """Described tables by (dataset, build, collection): least recently used ones are forgotten."""
+    """Described tables by dataset, build and collection: least recently used ones are forgotten."""
 
     def __init__(self, pool: Pool, capacity: int = 512):
         self._pool = pool
         self._capacity = capacity
-        self._known: OrderedDict[tuple[int, int, str], ServedTable] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int, str, bool], ServedTable] = OrderedDict()
 
     async def get(self, route: Route, collection_id: str) -> ServedTable:
         served = route.collection(collection_id)
         if served is None:
             raise Problem(404, "COLLECTION_NOT_FOUND", f"This dataset has no collection {collection_id!r}.")
-        key = (route.dataset_pk, route.build, collection_id)
+        key = (route.dataset_pk, route.build, collection_id, route.is_preview)
         if (table := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             return table
         async with self._pool.acquire() as connection:
-            table = await describe(connection, served)
+            table = await describe(connection, served, None if route.is_preview else served.feature_count)
         if table is None:
             raise Problem(404, "DATASET_WITHDRAWN", "The data behind this collection is no longer there.")
         self._known[key] = table

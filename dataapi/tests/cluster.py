@@ -53,7 +53,9 @@ class Cluster:
     def start(self) -> None:
         settings = f"-c listen_addresses='' -c port={self.port} -c unix_socket_directories={self.home}"
         settings += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=40"
-        self._run(str(BIN / "pg_ctl"), "-D", str(self.data), "-l", str(self.home / "log"), "-w", "-o", settings, "start")
+        self._run(
+            str(BIN / "pg_ctl"), "-D", str(self.data), "-l", str(self.home / "log"), "-w", "-o", settings, "start"
+        )
 
     def stop(self) -> None:
         self._run(str(BIN / "pg_ctl"), "-D", str(self.data), "-w", "-m", "immediate", "stop")
@@ -87,12 +89,8 @@ def install(cluster: Cluster) -> None:
     with cluster.connect() as admin:
         admin.execute((ROOT / "sql" / "bootstrap.sql").read_text())
         admin.execute(f"ALTER ROLE terrane_dataapi PASSWORD '{PASSWORD}'")
-        # pgstac's installation and its writers make temporary tables; bootstrap.sql has just taken that from everybody.
-        admin.execute("GRANT TEMPORARY ON DATABASE terrane TO PUBLIC")
         admin.execute((pypgstac / "migrations" / "pgstac.0.10.0.sql").read_text())
     with cluster.connect() as admin:
-        admin.execute("REVOKE TEMPORARY ON DATABASE terrane FROM PUBLIC")
-        admin.execute("GRANT TEMPORARY ON DATABASE terrane TO pgstac_admin, pgstac_ingest")
         admin.execute("GRANT pgstac_read TO terrane_dataapi")
         admin.execute("SET ROLE terrane_owner")
         for migration in sorted((ROOT / "sql").glob("*_serving.sql")):

@@ -49,7 +49,12 @@ def test_what_is_served_is_valid_stac(client):
 
 def test_links_use_the_public_url(service):
     lies = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "gopher"}
-    for path in ("/stac/", "/stac/collections", f"/stac/collections/{COLLECTION}/items?limit=1", "/stac/search?limit=1"):
+    for path in (
+        "/stac/",
+        "/stac/collections",
+        f"/stac/collections/{COLLECTION}/items?limit=1",
+        "/stac/search?limit=1",
+    ):
         document = service.get(path, headers=lies).json()
         links = [link["href"] for part in (document, *document.get("features", [])) for link in part["links"]]
         assert links and all(href.startswith(f"{PUBLIC_URL}/stac") for href in links), links
@@ -63,7 +68,9 @@ def test_the_api_definition_is_what_the_landing_page_says_it_is(service, local):
 
 
 def test_pgstac_settings_are_not_the_clients(service):
-    answer = requests.post(f"{service.url}/stac/search", json={"conf": {"readonly": False, "context": "on"}}, timeout=30)
+    answer = requests.post(
+        f"{service.url}/stac/search", json={"conf": {"readonly": False, "context": "on"}}, timeout=30
+    )
     assert answer.status_code == 200
 
 

@@ -136,7 +136,11 @@ def test_links_use_the_public_url_whatever_the_host(service, base):
     lies = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example;proto=http"}
     collection = service.json(f"{base}/collections", headers=lies)["collections"][0]["id"]
     paths = ["/", "/collections", f"/collections/{collection}", f"/collections/{collection}/items?limit=2&offset=1"]
-    paths += [f"/collections/{collection}/tiles", f"/collections/{collection}/tiles/WebMercatorQuad/tilejson.json", "/api"]
+    paths += [
+        f"/collections/{collection}/tiles",
+        f"/collections/{collection}/tiles/WebMercatorQuad/tilejson.json",
+        "/api",
+    ]
     for path in paths:
         document = service.get(base + path, headers=lies)
         assert document.status_code == 200

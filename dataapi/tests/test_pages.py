@@ -41,15 +41,28 @@ class Page(HTMLParser):
             self.links.append(given.get("href") or given.get("action"))
 
 
+@pytest.fixture(scope="module")
+def status(local):
+    """The status of a page or asset, asked once."""
+    known: dict[str, int] = {}
+
+    def ask(url: str) -> int:
+        if url not in known:
+            known[url] = local.get(url, headers=BROWSER).status_code
+        return known[url]
+
+    return ask
+
+
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_needs_nothing_from_elsewhere(local, path):
+def test_a_page_needs_nothing_from_elsewhere(local, status, path):
     answer = local.get(path, headers=BROWSER)
     assert answer.headers["content-type"].startswith("text/html"), answer.text[:200]
     page = Page(answer.text)
     assert page.inline == []
     for url in page.loaded:
         assert not urlsplit(url).netloc, url
-        assert local.get(urljoin(path, url)).status_code == 200, url
+        assert status(urljoin(path, url)) == 200, url
     for url in page.links:
         assert not urlsplit(url).netloc, url
     policy = answer.headers["content-security-policy"]
@@ -57,10 +70,16 @@ def test_a_page_needs_nothing_from_elsewhere(local, path):
     assert "unsafe" not in policy and "http" not in policy and "*" not in policy
 
 
-def test_the_links_of_the_pages_work(local):
-    for path in ("/", f"{PLACES}/", f"{MIXED}/", f"{PLACES}/collections/cities", f"{PLACES}/collections/cities/items?limit=3&offset=3"):
+def test_the_links_of_the_pages_work(local, status):
+    for path in (
+        "/",
+        f"{PLACES}/",
+        f"{MIXED}/",
+        f"{PLACES}/collections/cities",
+        f"{PLACES}/collections/cities/items?limit=3&offset=3",
+    ):
         for url in Page(local.get(path, headers=BROWSER).text).links:
-            assert local.get(urljoin(path, url), headers=BROWSER).status_code == 200, (path, url)
+            assert status(urljoin(path, url)) == 200, (path, url)
 
 
 def test_what_the_data_says_is_text(local):

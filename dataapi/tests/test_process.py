@@ -9,18 +9,12 @@ from cluster import ROOT
 from conftest import end, launch
 
 
-def test_it_ends_with_its_stdin(cluster, published, tmp_path):
-    running = launch(cluster, tmp_path / "log")
+def test_it_logs_json_lines_and_ends_with_its_stdin(cluster, published, tmp_path):
+    running = launch(cluster, tmp_path / "log", "--access-log")
     assert running.json("/healthz") == {"ok": True}
     before = time.monotonic()
     assert end(running) == 0
     assert time.monotonic() - before < 5
-
-
-def test_its_log_is_json_lines(cluster, published, tmp_path):
-    running = launch(cluster, tmp_path / "log", "--access-log")
-    running.json("/healthz")
-    end(running)
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
     assert any("/healthz" in line["message"] for line in lines)

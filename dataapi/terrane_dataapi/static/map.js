@@ -72,7 +72,7 @@
     }
     const NONE = ["==", ["get", "fid"], -1];
     // Areas below lines below points, whatever the order of the collections.
-    const rank = (layer) => (/Polygon/.test(layer.geometry) ? 0 : /Line/.test(layer.geometry) ? 1 : 2);
+    const rank = (layer) => (/polygon/i.test(layer.geometry) ? 0 : /line/i.test(layer.geometry) ? 1 : 2);
     const drawn = config.layers.map((layer, index) => ({ layer, index })).sort((a, b) => rank(a.layer) - rank(b.layer));
     for (const { layer, index } of drawn) {
       sources[layer.id] = { type: "vector", tiles: [absolute(layer.tiles)], minzoom: 0, maxzoom: 16 };
