@@ -1,5 +1,8 @@
+internal import FramedCore
 public import NIOCore
+internal import NIOPosix
 public import ProtobufFacade
+internal import Synchronization
 
 /// How a client connects, and what it allows the server.
 public struct ClientConfiguration: Sendable {
@@ -8,6 +11,7 @@ public struct ClientConfiguration: Sendable {
   public var tls: TLSConfiguration
   /// Event loops to share; `nil`: one loop for all clients of the process that name none.
   public var eventLoopGroup: (any EventLoopGroup)?
+  /// TCP, TLS and HELLO together.
   public var connectTimeout: Duration = .seconds(10)
   /// Bytes of one message.
   public var maxMessage = 4 << 20
@@ -26,35 +30,149 @@ public struct ClientConfiguration: Sendable {
 /// One connection to a server. Calls from any thread or task share it; they wait here for a free stream when the
 /// server's limit is reached.
 public final class RPCClient: Sendable {
-  /// Connects, shakes hands and exchanges HELLOs.
-  public static func connect(_ configuration: ClientConfiguration) async throws -> RPCClient {
-    throw RuntimeError(.misuse, "not built yet")
+  private static let sharedGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+  private let session: ClientSession
+  private let closed: EventLoopFuture<Void>
+  private let unusable: UnusableReason
+  private let initialCredit: Int
+
+  private init(session: ClientSession, closed: EventLoopFuture<Void>, unusable: UnusableReason, initialCredit: Int) {
+    self.session = session
+    self.closed = closed
+    self.unusable = unusable
+    self.initialCredit = initialCredit
   }
+
+  deinit { session.onLoop { $0.close() } }
 
   public static func connect(host: String, port: Int, tls: TLSConfiguration) async throws -> RPCClient {
     try await connect(ClientConfiguration(host: host, port: port, tls: tls))
   }
 
+  /// Connects, shakes hands and exchanges HELLOs. Throws ``RuntimeError``.
+  public static func connect(_ configuration: ClientConfiguration) async throws -> RPCClient {
+    var settings = ClientSettings()
+    settings.maxMessage = max(configuration.maxMessage, Limits.floorMessage)
+    settings.initialCredit = max(configuration.initialCredit, Limits.floorCredit)
+    settings.agent = configuration.agent
+    let engine = try TLSEngine(
+      try TLSContext(configuration.tls, isServer: false), serverName: configuration.tls.serverName ?? configuration.host)
+    let loop = (configuration.eventLoopGroup ?? sharedGroup).next()
+    let ready = loop.makePromise(of: Void.self)
+    let closed = loop.makePromise(of: Void.self)
+    let unusable = UnusableReason()
+    let executor = LoopExecutor(loop)
+    let session = ClientSession(
+      settings: settings, executor: executor, ready: ready, closed: closed, onUnusable: { unusable.set($0) })
+    let handler = FramedChannelHandler(engine: engine, session: session, executor: executor, isServer: false)
+    session.channelHandler = handler
+    let channel: any Channel
+    do {
+      channel = try await open(configuration, loop, handler)
+    } catch {
+      let failure = RuntimeError(.connect, "\(configuration.host):\(configuration.port): \(error)")
+      ready.fail(failure)
+      closed.succeed()
+      throw failure
+    }
+    let timeout = loop.scheduleTask(in: .nanoseconds(configuration.connectTimeout.nanosecondsSigned)) {
+      handler.abort("no answer from the server in time")
+    }
+    defer { timeout.cancel() }
+    do {
+      try await withTaskCancellationHandler {
+        try await ready.futureResult.get()
+      } onCancel: {
+        channel.close(promise: nil)
+      }
+    } catch {
+      try? await channel.closeFuture.get()
+      throw error
+    }
+    return RPCClient(
+      session: session, closed: closed.futureResult, unusable: unusable, initialCredit: settings.initialCredit)
+  }
+
+  private static func open(
+    _ configuration: ClientConfiguration, _ loop: any EventLoop, _ handler: FramedChannelHandler
+  ) async throws -> any Channel {
+    try await ClientBootstrap(group: loop)
+      .connectTimeout(.nanoseconds(configuration.connectTimeout.nanosecondsSigned))
+      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelOption(.maxMessagesPerRead, value: 4)
+      .channelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
+      .channelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try SocketOptions.keepAlive(channel)
+          try channel.pipeline.syncOperations.addHandler(handler)
+        }
+      }
+      .connect(host: configuration.host, port: configuration.port).get()
+  }
+
   /// One request, one response. Cancelling the task cancels the call; at the deadline it throws
-  /// ``StatusCode/deadlineExceeded`` whether or not the server answers.
+  /// ``StatusCode/deadlineExceeded`` whether or not the server answers. Without a timeout the server's applies.
   public func unary<Request: ProtobufMessage, Response: ProtobufMessage>(
     _ method: MethodDescriptor, _ request: Request, _: Response.Type = Response.self,
     options: CallOptions = CallOptions()
   ) async throws(RPCError) -> Response {
-    throw RPCError(.unimplemented, "not built yet")
+    let call = UnaryCall()
+    let timeout = options.timeout ?? method.defaultTimeout
+    let outcome = await call.run(
+      callMeta(method, options), request.protobufBytes(), timeout: timeout?.nanoseconds, on: session)
+    let bytes = try outcome.get()
+    do {
+      return try bytes.withUnsafeBytes { try Response(protobuf: $0, limits: DecodingLimits()) }
+    } catch {
+      throw RPCError(.internal, "response: \(error)")
+    }
   }
 
-  /// Opens a LATEST stream.
+  /// Opens a LATEST stream; the call leaves at once, whether or not anyone is iterating yet.
   public func latest<Request: ProtobufMessage, Response: ProtobufMessage>(
     _ method: MethodDescriptor, _ request: Request, _: Response.Type = Response.self,
     options: CallOptions = CallOptions()
   ) -> WatchStream<Response> {
-    WatchStream()
+    let call = WatchCall(session: session, window: options.initialCredit.map(Int.init) ?? initialCredit)
+    call.start(callMeta(method, options), request.protobufBytes(), timeout: options.timeout?.nanoseconds)
+    return WatchStream(call: call)
   }
 
-  /// Cancels every call and closes the connection.
-  public func close() async {}
+  /// Cancels every call and closes the connection; returns when it is closed.
+  public func close() async {
+    unusable.set("closed")
+    session.onLoop { $0.close() }
+    try? await closed.get()
+  }
 
   /// Whether new calls can still be made: false after a GOAWAY, a lost connection, or ``close()``.
-  public var isUsable: Bool { false }
+  public var isUsable: Bool { unusable.value == nil }
+
+  /// Why ``isUsable`` is false.
+  public var unusableReason: String? { unusable.value }
+
+  private func callMeta(_ method: MethodDescriptor, _ options: CallOptions) -> CallMeta {
+    var meta = CallMeta()
+    meta.method = method.name
+    meta.metadata = options.metadata
+    meta.requestId = options.requestID ?? []
+    meta.resume = options.resume
+    meta.initialCredit = options.initialCredit
+    meta.maxSilenceMs = options.maxSilence.map { UInt32(clamping: $0.nanosecondsSigned / 1_000_000) }
+    meta.traceparent = options.traceparent ?? ""
+    meta.tracestate = options.tracestate ?? ""
+    return meta
+  }
+}
+
+/// The first reason why a connection takes no more calls.
+final class UnusableReason: Sendable {
+  private let reason = Mutex<String?>(nil)
+
+  var value: String? { reason.withLock { $0 } }
+
+  func set(_ text: String) { reason.withLock { $0 = $0 ?? text } }
 }

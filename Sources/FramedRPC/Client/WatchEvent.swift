@@ -1,3 +1,4 @@
+internal import FramedCore
 public import ProtobufFacade
 
 /// One thing a LATEST stream says: a value, the removal of one, or a bookmark.
@@ -21,22 +22,65 @@ public struct WatchEvent<Message: ProtobufMessage>: Sendable, Equatable {
   public var isBookmark: Bool { message == nil }
 }
 
-/// The events of one stream, in order. Bytes not yet taken count against the stream's credit, so a slow consumer makes
-/// the server skip to newer values and never fills memory. Leaving the loop cancels the stream.
+/// The events of one stream, in order; for one consumer. Bytes not yet taken count against the stream's credit, so a
+/// slow consumer makes the server skip to newer values and never fills memory. Leaving the loop over it cancels the
+/// stream.
 public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
   public typealias Element = WatchEvent<Message>
   public typealias Failure = RPCError
 
+  let call: WatchCall
+
   public struct AsyncIterator: AsyncIteratorProtocol {
+    let consumer: WatchConsumer
+
     /// `nil` after the server ended the stream with OK.
-    public mutating func next() async throws(RPCError) -> WatchEvent<Message>? { nil }
-    public mutating func next(isolation actor: isolated (any Actor)?) async throws(RPCError) -> WatchEvent<Message>? {
-      nil
+    public mutating func next() async throws(RPCError) -> WatchEvent<Message>? {
+      try await next(isolation: nil)
+    }
+
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(RPCError) -> WatchEvent<Message>? {
+      switch await consumer.call.next() {
+      case .end(let status):
+        if status.code == .ok { return nil }
+        throw RPCError(status)
+      case .message(let message, let epoch):
+        return try decode(message, epoch)
+      }
+    }
+
+    private func decode(_ message: StreamMessage, _ epoch: UInt64) throws(RPCError) -> WatchEvent<Message> {
+      let meta = message.meta
+      var value: Message?
+      if let bytes = message.bytes {
+        do {
+          value = try bytes.withUnsafeBytes { try Message(protobuf: $0, limits: DecodingLimits()) }
+        } catch {
+          consumer.call.cancel()
+          throw RPCError(.internal, "response: \(error)")
+        }
+      }
+      return WatchEvent(
+        message: value, seq: meta.seq ?? 0, safeSeq: meta.safeSeq ?? (value == nil ? nil : meta.seq), epoch: epoch,
+        conflated: message.conflated, snapshot: meta.snapshot, removed: meta.removed)
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator() }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: WatchConsumer(call)) }
 
   /// Ends the stream; the loop over it throws ``StatusCode/cancelled``.
-  public func cancel() {}
+  public func cancel() { call.cancel() }
+}
+
+/// Cancels the stream when the last iterator over it is gone.
+final class WatchConsumer: Sendable {
+  let call: WatchCall
+
+  init(_ call: WatchCall) {
+    self.call = call
+  }
+
+  deinit { call.cancel() }
 }

@@ -1,11 +1,24 @@
+internal import FramedCore
+
 /// The untyped end behind ``LatestStream``.
 final class LatestSender: Sendable {
-  func begin(epoch: UInt64) {}
-  func beginSnapshot() {}
-  func send(key: String, seq: UInt64, bytes: [UInt8], removed: Bool) {}
-  func bookmark(safeSeq: UInt64) {}
-  func finish() {}
-  func fail(_ error: RPCError) {}
-  func onEnd(_ action: @escaping @Sendable (StreamEnd) -> Void) {}
-  func onSnapshotNeeded(_ action: @escaping @Sendable () -> Void) {}
+  private let call: ServerCall
+
+  init(call: ServerCall) {
+    self.call = call
+  }
+
+  func begin(epoch: UInt64) { call.stream { $0.beginLatest($1, epoch: epoch) } }
+  func beginSnapshot() { call.stream { $0.beginSnapshot($1) } }
+  func send(key: String, seq: UInt64, bytes: [UInt8], removed: Bool) {
+    call.stream { $0.offer($1, key: key, seq: seq, bytes: bytes, removed: removed) }
+  }
+  func bookmark(safeSeq: UInt64) { call.stream { $0.bookmark($1, safeSeq: safeSeq) } }
+  func finish() { call.stream { $0.finishLatest($1) } }
+  func fail(_ error: RPCError) {
+    let status = error.endStatus
+    call.stream { $0.finish($1, .status(status)) }
+  }
+  func onEnd(_ action: @escaping @Sendable (StreamEnd) -> Void) { call.onEnd(action) }
+  func onSnapshotNeeded(_ action: @escaping @Sendable () -> Void) { call.onSnapshotNeeded(action) }
 }

@@ -1,3 +1,4 @@
+internal import FramedCore
 public import ProtobufFacade
 
 /// A set of methods that register themselves together; generated code makes one per service.
@@ -86,9 +87,11 @@ final class RoutedMethod: Sendable {
 
   let descriptor: MethodDescriptor
   let body: Body
+  let defaultTimeout: Nanoseconds?
 
   init(descriptor: MethodDescriptor, body: Body) {
     self.descriptor = descriptor
     self.body = body
+    defaultTimeout = descriptor.defaultTimeout?.nanoseconds
   }
 }

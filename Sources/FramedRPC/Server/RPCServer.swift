@@ -1,26 +1,140 @@
+internal import FramedCore
 public import Logging
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
 
 /// Answers FramedRPC calls on one address.
 public final class RPCServer: Sendable {
+  private struct State {
+    var channel: (any Channel)?
+    var sessions: [ObjectIdentifier: ServerSession] = [:]
+    var draining = false
+    /// Who waits for the last connection to close.
+    var waiters: [CheckedContinuation<Void, Never>] = []
+  }
+
+  private let configuration: ServerConfiguration
+  private let environment: ServerEnvironment
+  private let tls: TLSContext
+  private let group: any EventLoopGroup
+  private let ownsGroup: Bool
+  private let executors: [ObjectIdentifier: LoopExecutor]
+  private let state = Mutex(State())
+
   /// Fails when the certificate, key or authority cannot be used.
   public init(
     configuration: ServerConfiguration, router: RPCRouter, authorizer: any Authorizer = AllowAll(),
     logger: Logger = Logger(label: "framed-rpc")
   ) throws {
-    throw RuntimeError(.misuse, "not built yet")
+    self.configuration = configuration
+    tls = try TLSContext(configuration.tls, isServer: true)
+    environment = ServerEnvironment(
+      router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits))
+    ownsGroup = configuration.eventLoopGroup == nil
+    group =
+      configuration.eventLoopGroup
+      ?? MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoopCount))
+    executors = Dictionary(
+      uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), LoopExecutor($0)) })
   }
 
   /// Listens. The port is the one really taken, also when 0 was asked for.
   public func start() async throws -> ListeningAddress {
-    throw RuntimeError(.misuse, "not built yet")
+    let bootstrap = ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 1_024)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelOption(.maxMessagesPerRead, value: 4)
+      .childChannelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
+      .childChannelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try SocketOptions.keepAlive(channel)
+          try self.accept(channel)
+        }
+      }
+    let channel: any Channel
+    do {
+      channel = try await bootstrap.bind(host: configuration.host, port: configuration.port).get()
+    } catch {
+      throw RuntimeError(.listen, "\(configuration.host):\(configuration.port): \(error)")
+    }
+    state.withLock { $0.channel = channel }
+    return ListeningAddress(host: configuration.host, port: channel.localAddress?.port ?? configuration.port)
   }
+
+  private func accept(_ channel: any Channel) throws {
+    // The group's loops do not change, and NIO registers every child on one of them.
+    guard let executor = executors[ObjectIdentifier(channel.eventLoop)] else {
+      throw RuntimeError(.misuse, "a connection on a foreign event loop")
+    }
+    let session = ServerSession(
+      environment: environment, executor: executor, peerAddress: channel.remoteAddress?.readable ?? "",
+      onClosed: { [weak self] in self?.remove($0) })
+    let handler = FramedChannelHandler(
+      engine: try TLSEngine(tls), session: session, executor: executor, isServer: true)
+    session.channelHandler = handler
+    try channel.pipeline.syncOperations.addHandler(handler)
+    let draining = state.withLock { state in
+      state.sessions[ObjectIdentifier(session)] = session
+      return state.draining
+    }
+    if draining { channel.close(promise: nil) }
+  }
+
+  private func remove(_ session: ServerSession) {
+    let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+      state.sessions[ObjectIdentifier(session)] = nil
+      guard state.sessions.isEmpty else { return [] }
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// Open connections.
+  public var connectionCount: Int { state.withLock { $0.sessions.count } }
 
   /// Stops taking connections and calls, lets unary calls finish, ends every watcher with its place to resume from at a
   /// random moment of the grace's first half, and cancels what is left at its end. Returns when all connections closed.
-  public func drain(grace: Duration? = nil) async {}
+  public func drain(grace: Duration? = nil) async {
+    let grace = (grace ?? configuration.limits.drainGrace).nanoseconds
+    let sessions = await stopListening()
+    for session in sessions { session.executor.run { session.drain(grace: grace) } }
+    await allClosed()
+  }
 
   /// Closes everything now.
-  public func shutdown() async {}
+  public func shutdown() async {
+    let sessions = await stopListening()
+    for session in sessions { session.executor.run { session.abort() } }
+    await allClosed()
+    if ownsGroup { try? await group.shutdownGracefully() }
+  }
+
+  private func stopListening() async -> [ServerSession] {
+    let (channel, sessions) = state.withLock { state in
+      defer { state.channel = nil }
+      state.draining = true
+      return (state.channel, Array(state.sessions.values))
+    }
+    try? await channel?.close()
+    return sessions
+  }
+
+  private func allClosed() async {
+    await withCheckedContinuation { continuation in
+      let done = state.withLock { state in
+        if state.sessions.isEmpty { return true }
+        state.waiters.append(continuation)
+        return false
+      }
+      if done { continuation.resume() }
+    }
+  }
 }
 
 /// Where a server listens.
@@ -28,4 +142,18 @@ public struct ListeningAddress: Sendable, Hashable, CustomStringConvertible {
   public let host: String
   public let port: Int
   public var description: String { "\(host):\(port)" }
+}
+
+extension ServerSettings {
+  init(_ limits: ServerLimits) {
+    self.init()
+    maxMessage = max(limits.maxMessage, Limits.floorMessage)
+    maxStreams = max(limits.maxStreams, Limits.floorStreams)
+    initialCredit = max(limits.initialCredit, Limits.floorCredit)
+    defaultTimeout = limits.defaultTimeout.nanoseconds
+    maxTimeout = limits.maxTimeout.nanoseconds
+    minPing = min(limits.minPing.nanoseconds, Limits.floorMinPing)
+    idleClose = limits.idleClose?.nanoseconds
+    drainGrace = limits.drainGrace.nanoseconds
+  }
 }

@@ -9,8 +9,8 @@ public struct ServerCallContext: Sendable {
   public let peer: String
   /// 16 bytes the caller gave the call to make sending it again safe.
   public let requestID: [UInt8]?
-  /// When the caller stops waiting; `nil`: never.
-  public let deadline: ContinuousClock.Instant?
+  /// Nanoseconds of the event loop's clock.
+  let deadlineUptime: UInt64?
   /// Streams: where the caller left off.
   public let resume: Resume?
   /// The caller's metadata.
@@ -21,6 +21,11 @@ public struct ServerCallContext: Sendable {
   /// How often the caller tried before, 0 the first time.
   public let attempt: UInt32
   let cancellation: CallCancellation?
+
+  /// How long the caller still waits; zero or less: no longer; `nil`: for ever.
+  public var timeRemaining: Duration? {
+    deadlineUptime.map { .nanoseconds(Int64(clamping: $0) - Int64(clamping: FramedChannelHandler.clock)) }
+  }
 
   /// Whether nobody waits for the answer any more.
   public var isCancelled: Bool { cancellation?.reason != nil }

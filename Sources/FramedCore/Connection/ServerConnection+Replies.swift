@@ -1,0 +1,138 @@
+extension ServerConnection {
+  // MARK: Ends
+
+  /// The handler's result. Does nothing when the stream has ended without it.
+  package func finish(_ stream: ServerStream, _ reply: Reply) {
+    stream.handlerActive = false
+    guard streams[stream.id] === stream else { return }
+    let cause = stream.cause
+    guard stream.enter(.handlerReturned) == .endWithResult else { return }
+    if let cause { return choose(stream, cause) }
+    switch reply {
+    case .status(let status):
+      choose(stream, status)
+    case .message(let bytes, let trailers):
+      if bytes.count > peer.maxMessage {
+        return choose(stream, .messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage))
+      }
+      stream.outgoing = Outgoing(bytes: bytes, value: nil)
+      stream.end = EndStatus(.ok, trailers: trailers)
+      stream.stateDeadline = .never
+      markReady(stream)
+      enforceResponseBudget()
+    }
+  }
+
+  /// Something other than the handler ends the stream: a peer's breach, a cancel, a deadline, the drain.
+  func end(_ stream: ServerStream, because status: EndStatus, by input: StreamInput = .cause) {
+    switch stream.enter(input) {
+    case .end:
+      stream.request = []
+      release(stream)
+      choose(stream, status)
+    case .tellHandler:
+      stream.cause = status
+      stream.deadline = .never
+      stream.stateDeadline = now + settings.handlerGrace
+      arm(stream.stateDeadline)
+      delegate.cancelled(stream, status.code)
+      // A stream whose handler has returned is a table entry only: nobody is left to wait for.
+      if !stream.handlerActive { finish(stream, .status(status)) }
+    case .replaceEnd:
+      if stream.outgoing != nil {
+        stream.outgoing = nil
+        choose(stream, status)
+      }
+    default:
+      break
+    }
+  }
+
+  /// Fixes what END will say. It carries no message and waits for nothing.
+  private func choose(_ stream: ServerStream, _ status: EndStatus) {
+    stream.outgoing = nil
+    var status = status
+    if let latest = stream.latest, status.resumeSeq == nil { status.resumeSeq = latest.safeSeq }
+    stream.end = status
+    stream.deadline = .never
+    stream.stateDeadline = .never
+    stream.bookmarkAt = .never
+    stream.drainAt = .never
+    markReady(stream)
+  }
+
+  /// END for a call that never got a stream.
+  func refuse(_ id: UInt32, _ status: EndStatus) {
+    if output.count < Limits.writeAhead, refusals.isEmpty {
+      writeEnd(id, status)
+    } else {
+      refusals.append((id, status))
+    }
+  }
+
+  func writeEnd(_ id: UInt32, _ status: EndStatus) {
+    status.metaBytes().withUnsafeBytes {
+      output.appendFrame(
+        .end, status.flags.union(.noMessage), stream: id, meta: $0, body: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+  }
+
+  /// Responses that wait for credit share the budget of requests. Over it, the one that has waited longest goes; one
+  /// that was granted credit in the last second is moving, not waiting.
+  private func enforceResponseBudget() {
+    var waiting = 0
+    var longest: ServerStream?
+    for stream in streams.values where stream.blockedSince > 0 && stream.isUnary {
+      waiting += stream.waitingBytes
+      if stream.blockedSince < longest?.blockedSince ?? .max { longest = stream }
+    }
+    guard waiting + reservedBytes > messageBudget, let longest, now - longest.blockedSince > .seconds(1) else { return }
+    end(longest, because: EndStatus(.resourceExhausted, "the response waited too long for credit"))
+  }
+
+  // MARK: LATEST
+
+  /// A LATEST handler has subscribed and returned: the stream is a table entry from here on.
+  package func handlerSubscribed(_ stream: ServerStream) {
+    stream.handlerActive = false
+    if stream.state == .cancelling, let cause = stream.cause { finish(stream, .status(cause)) }
+  }
+
+  package func beginLatest(_ stream: ServerStream, epoch: UInt64) {
+    if !stream.sentFirstData { stream.epoch = epoch }
+  }
+
+  package func beginSnapshot(_ stream: ServerStream) {
+    guard stream.state == .running else { return }
+    stream.latest?.beginSnapshot()
+  }
+
+  package func offer(_ stream: ServerStream, key: String, seq: UInt64, bytes: [UInt8], removed: Bool) {
+    guard stream.state == .running, !stream.latestFinishing, stream.latest != nil else { return }
+    if bytes.count > peer.maxMessage {
+      return finish(stream, .status(.messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage)))
+    }
+    if stream.latest?.offer(key: key, seq: seq, bytes: bytes, removed: removed) == false {
+      if !delegate.snapshotNeeded(stream) {
+        finish(
+          stream,
+          .status(EndStatus(.unavailable, "too many changes wait", retryAfterMs: 0, resumeSeq: stream.latest?.safeSeq)))
+      }
+      return
+    }
+    markReady(stream)
+  }
+
+  package func bookmark(_ stream: ServerStream, safeSeq: UInt64) {
+    guard stream.state == .running, !stream.latestFinishing else { return }
+    stream.latest?.bookmark(safeSeq)
+    markReady(stream)
+  }
+
+  /// END(OK) once the newest value of every key has left.
+  package func finishLatest(_ stream: ServerStream) {
+    guard stream.state == .running else { return }
+    stream.latestFinishing = true
+    markReady(stream)
+  }
+}

@@ -1,0 +1,295 @@
+extension ServerConnection {
+  // MARK: CALL
+
+  func handleCall(_ frame: Frame) throws(ConnectionViolation) {
+    let id = frame.header.stream
+    guard id > highestStream else { throw ConnectionViolation(.protocol, "CALL on stream \(id), not increasing") }
+    highestStream = id
+    let meta: CallMeta
+    switch readCallMeta(frame) {
+    case .success(let read): meta = read
+    case .failure(let status): return refuse(id, status)
+    }
+    guard !draining, !peerGoaway else {
+      return refuse(id, EndStatus(.unavailable, "the server is draining", retryAfterMs: retryAfter(), refused: true))
+    }
+    guard streams.count < settings.maxStreams else {
+      return refuse(
+        id, EndStatus(.resourceExhausted, "more than \(settings.maxStreams) streams", retryAfterMs: 100, refused: true))
+    }
+    switch delegate.admit(meta) {
+    case .refused(let status):
+      refuse(id, status)
+    case .sync(let method, let timeout):
+      guard let deadline = deadline(meta, timeout, isUnary: true) else { return refuse(id, .expired) }
+      if frame.header.flags.contains(.last), output.count < Limits.writeAhead {
+        // Idle to closed in one step: nobody can see the states between.
+        answerInline(id, method, meta, frame.body, deadline)
+      } else {
+        open(id, method, meta, frame, .sync, deadline)
+      }
+    case .async(let method, let timeout):
+      guard let deadline = deadline(meta, timeout, isUnary: true) else { return refuse(id, .expired) }
+      open(id, method, meta, frame, .async, deadline)
+    case .latest(let method, let timeout):
+      guard let deadline = deadline(meta, timeout, isUnary: false) else { return refuse(id, .expired) }
+      open(id, method, meta, frame, .latest, deadline)
+    }
+  }
+
+  enum CallKind { case sync, async, latest }
+
+  /// The metadata, or why the call is refused: only this stream is.
+  private func readCallMeta(_ frame: Frame) -> Result<CallMeta, EndStatus> {
+    let flags = frame.header.flags
+    if flags.contains(.noMessage) || (flags.contains(.more) && flags.contains(.last)) {
+      return .failure(.protocolViolation("CALL with flags \(flags.rawValue)"))
+    }
+    guard flags.contains(.last) || flags.contains(.more) else {
+      return .failure(EndStatus(.unimplemented, "client streaming is reserved", refused: true))
+    }
+    if flags.contains(.compressed) { return .failure(EndStatus(.unimplemented, "no codec is defined")) }
+    guard frame.meta.count <= Limits.metadataBytes else { return .failure(.badMetadata("over 8 KiB")) }
+    guard let meta = CallMeta(protobuf: frame.meta) else { return .failure(.badMetadata("not protobuf")) }
+    if let bad = meta.violation { return .failure(bad) }
+    if let stated = meta.messageBytes, stated > UInt64(settings.maxMessage) {
+      return .failure(.messageTooLarge(stated, limit: settings.maxMessage))
+    }
+    if flags.contains(.last), let stated = meta.messageBytes, stated != UInt64(frame.body.count) {
+      return .failure(.protocolViolation("message_bytes \(stated), message of \(frame.body.count)"))
+    }
+    if flags.contains(.more), meta.messageBytes == nil {
+      return .failure(.protocolViolation("a fragmented message without message_bytes"))
+    }
+    return .success(meta)
+  }
+
+  /// When the call is over by time; `nil`: already.
+  private func deadline(_ meta: CallMeta, _ methodDefault: Nanoseconds?, isUnary: Bool) -> Nanoseconds? {
+    if let ms = meta.timeoutMs {
+      if ms == 0 { return nil }
+      let timeout = Nanoseconds.milliseconds(UInt64(ms))
+      return now + (isUnary ? min(timeout, settings.maxTimeout) : timeout)
+    }
+    if let methodDefault { return now + methodDefault }
+    return isUnary ? now + settings.defaultTimeout : .never
+  }
+
+  private func answerInline(
+    _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, _ deadline: Nanoseconds
+  ) {
+    if overdrawn(request.count) { return }
+    let reply = delegate.answer(method, meta, request, deadline: deadline)
+    switch reply {
+    case .status(let status):
+      writeEnd(id, status)
+    case .message(let bytes, let trailers):
+      let window = meta.initialCredit.map(Int.init) ?? peer.initialCredit
+      if trailers.isEmpty, bytes.count <= min(window, Limits.floorFrame - FrameHeader.size) {
+        bytes.withUnsafeBytes {
+          output.appendFrame(.end, stream: id, meta: UnsafeRawBufferPointer(start: nil, count: 0), body: $0)
+        }
+      } else {
+        let stream = makeStream(id, method, meta, isUnary: true, .running)
+        stream.deadline = deadline
+        arm(deadline)
+        streams[id] = stream
+        finish(stream, reply)
+      }
+    }
+  }
+
+  /// A CALL's body alone is over what our HELLO granted: only possible with frames larger than the window.
+  private func overdrawn(_ bytes: Int) -> Bool {
+    guard bytes > settings.initialCredit else { return false }
+    fail(ConnectionViolation(.flowControl, "more bytes than credit"))
+    return true
+  }
+
+  private func makeStream(
+    _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, isUnary: Bool, _ state: StreamState
+  ) -> ServerStream {
+    ServerStream(
+      id: id, meta: meta, method: method, isUnary: isUnary, state: state,
+      sendWindow: meta.initialCredit.map(Int.init) ?? peer.initialCredit, receiveWindow: settings.initialCredit)
+  }
+
+  private func open(
+    _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, _ frame: Frame, _ kind: CallKind, _ deadline: Nanoseconds
+  ) {
+    let stream = makeStream(id, method, meta, isUnary: kind != .latest, .idle)
+    stream.isSync = kind == .sync
+    guard stream.receiveWindow.receive(frame.body.count) else {
+      return fail(ConnectionViolation(.flowControl, "more bytes than credit"))
+    }
+    if frame.header.flags.contains(.more) {
+      let stated = Int(meta.messageBytes ?? 0)
+      guard reservedBytes + stated <= messageBudget else {
+        return refuse(
+          id, EndStatus(.resourceExhausted, "no room for the request", retryAfterMs: 1_000, refused: true))
+      }
+      reservedBytes += stated
+      stream.requestSize = stated
+    }
+    stream.deadline = deadline
+    arm(deadline)
+    if kind == .latest {
+      stream.latest = LatestSlots(after: meta.resume?.afterSeq ?? 0)
+      let wanted = meta.maxSilenceMs.map { Nanoseconds.milliseconds(UInt64($0)) } ?? Limits.silenceDefault
+      stream.silence = min(max(wanted, Limits.silenceLeast), Limits.silenceMost)
+    }
+    streams[id] = stream
+    if frame.header.flags.contains(.last) {
+      _ = stream.enter(.call)
+      begin(stream, frame.body)
+    } else {
+      _ = stream.enter(.callFragment)
+      stream.stateDeadline = now + settings.requestTimeout
+      arm(stream.stateDeadline)
+      keep(stream, frame.body)
+    }
+  }
+
+  /// The request is whole: start the handler.
+  private func begin(_ stream: ServerStream, _ request: UnsafeRawBufferPointer) {
+    stream.stateDeadline = .never
+    if stream.isSync {
+      finish(stream, delegate.answer(stream.method, stream.meta, request, deadline: stream.deadline))
+      return
+    }
+    if stream.latest != nil {
+      stream.bookmarkAt = now + stream.silence
+      arm(stream.bookmarkAt)
+    }
+    stream.handlerActive = true
+    delegate.start(stream, request)
+  }
+
+  private func keep(_ stream: ServerStream, _ bytes: UnsafeRawBufferPointer) {
+    if stream.request.isEmpty { stream.request.reserveCapacity(stream.requestSize) }
+    stream.request.append(contentsOf: bytes)
+    grant(stream, bytes.count)
+  }
+
+  private func grant(_ stream: ServerStream, _ bytes: Int) {
+    let credit = stream.receiveWindow.owe(bytes)
+    guard credit > 0 else { return }
+    stream.credit += credit
+    if !stream.inControlQueue {
+      stream.inControlQueue = true
+      controlQueue.append(stream)
+    }
+  }
+
+  // MARK: DATA
+
+  func handleData(_ frame: Frame) throws(ConnectionViolation) {
+    let id = frame.header.stream
+    guard id <= highestStream else { throw ConnectionViolation(.protocol, "DATA on stream \(id), never opened") }
+    guard let stream = streams[id] else { return }
+    guard stream.receiveWindow.receive(frame.body.count) else {
+      throw ConnectionViolation(.flowControl, "more bytes than credit on stream \(id)")
+    }
+    let flags = frame.header.flags
+    if stream.state == .open, let broken = fragmentViolation(stream, frame) {
+      return end(stream, because: broken)
+    }
+    if stream.state == .open, flags.contains(.noMessage), !flags.contains(.last) { return }
+    switch stream.enter(flags.contains(.last) ? .dataLast : .data) {
+    case .assemble:
+      keep(stream, frame.body)
+    case .assembleAndStart:
+      keep(stream, frame.body)
+      let request = stream.request
+      stream.request = []
+      release(stream)
+      request.withUnsafeBytes { begin(stream, $0) }
+    case .dataAfterLast:
+      dataAfterLast += 1
+      if dataAfterLast > 1 { throw ConnectionViolation(.protocol, "DATA after LAST, again") }
+      end(stream, because: .protocolViolation("DATA after LAST"))
+    case .drop:
+      break
+    default:
+      throw ConnectionViolation(.internal, "DATA on stream \(id)")
+    }
+  }
+
+  private func fragmentViolation(_ stream: ServerStream, _ frame: Frame) -> EndStatus? {
+    let flags = frame.header.flags
+    if flags.contains(.more), flags.contains(.last) { return .protocolViolation("MORE with LAST") }
+    if flags.contains(.noMessage), flags.contains(.more) { return .protocolViolation("MORE with NO_MESSAGE") }
+    if flags.contains(.noMessage), !frame.body.isEmpty { return .protocolViolation("NO_MESSAGE with a body") }
+    if !frame.meta.isEmpty { return .protocolViolation("metadata on a later fragment") }
+    if flags.isDisjoint(with: [.more, .last, .noMessage]) {
+      return .protocolViolation("a fragment with neither MORE nor LAST")
+    }
+    let total = stream.request.count + frame.body.count
+    if total > settings.maxMessage { return .messageTooLarge(UInt64(total), limit: settings.maxMessage) }
+    if total > stream.requestSize || (flags.contains(.last) && total != stream.requestSize) {
+      return .protocolViolation("message_bytes \(stream.requestSize), fragments of \(total)")
+    }
+    return nil
+  }
+
+  /// Gives back what an incomplete request had reserved.
+  func release(_ stream: ServerStream) {
+    reservedBytes -= stream.requestSize
+    stream.requestSize = 0
+  }
+
+  // MARK: CREDIT, CANCEL
+
+  func handleCredit(_ frame: Frame) throws(ConnectionViolation) {
+    let id = frame.header.stream
+    let bytes = UInt32(bigEndian: frame.body.loadUnaligned(as: UInt32.self))
+    guard bytes > 0 else { throw ConnectionViolation(.flowControl, "CREDIT of 0") }
+    guard id <= highestStream else { throw ConnectionViolation(.protocol, "CREDIT on stream \(id), never opened") }
+    guard let stream = streams[id] else { return }
+    _ = stream.enter(.credit)
+    guard stream.sendWindow.add(bytes) else {
+      throw ConnectionViolation(.flowControl, "window above 2^31-1 on stream \(id)")
+    }
+    stream.blockedSince = 0
+    markReady(stream)
+  }
+
+  func handleCancel(_ frame: Frame) throws(ConnectionViolation) {
+    let id = frame.header.stream
+    guard id <= highestStream else { throw ConnectionViolation(.protocol, "CANCEL on stream \(id), never opened") }
+    guard let stream = streams[id] else { return }
+    let byDeadline = frame.header.aux == CancelReason.deadline.rawValue
+    end(
+      stream, because: EndStatus(byDeadline ? .deadlineExceeded : .cancelled, "cancelled by the client"), by: .cancel)
+  }
+}
+
+extension EndStatus {
+  static let expired = EndStatus(.deadlineExceeded, "expired on arrival", refused: true)
+
+  static func badMetadata(_ what: String) -> EndStatus {
+    EndStatus(.invalidArgument, "metadata: \(what)", refused: true)
+  }
+}
+
+extension CallMeta {
+  /// What is wrong with the values, if anything.
+  var violation: EndStatus? {
+    if metadata.count > Limits.metadataEntries { return .badMetadata("more than 64 entries") }
+    for entry in metadata where !entry.hasValidKey { return .badMetadata("key not of [a-z0-9_.-]+") }
+    if !requestId.isEmpty, requestId.count != 16 { return .badMetadata("request_id is not 16 bytes") }
+    if let credit = initialCredit, credit > Limits.maxWindow || (credit > 0 && credit < Limits.leastCallCredit) {
+      return .badMetadata("initial_credit \(credit)")
+    }
+    return nil
+  }
+}
+
+extension MetadataEntry {
+  package var hasValidKey: Bool {
+    !key.isEmpty
+      && key.utf8.allSatisfy { byte in
+        (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x30 && byte <= 0x39) || byte == 0x5F || byte == 0x2E || byte == 0x2D
+      }
+  }
+}

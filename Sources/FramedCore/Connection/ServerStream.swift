@@ -1,0 +1,121 @@
+/// One open stream of a server connection: its state, its windows, and what waits to be sent on it.
+package final class ServerStream {
+  package let id: UInt32
+  package let meta: CallMeta
+  package let isUnary: Bool
+  /// What the driver said the method is.
+  package let method: AnyObject
+  /// The driver's own state for the call.
+  package var attachment: AnyObject?
+  package private(set) var state: StreamState
+  /// The handler was started and has not returned.
+  package var handlerActive = false
+  /// Answered inline, without a task.
+  var isSync = false
+
+  var sendWindow: SendWindow
+  var receiveWindow: ReceiveWindow
+
+  /// The request so far, while it comes in fragments.
+  var request: [UInt8] = []
+  var requestSize = 0
+
+  /// A message on its way out.
+  var outgoing: Outgoing?
+  /// LATEST streams: what waits.
+  package internal(set) var latest: LatestSlots?
+  var latestFinishing = false
+  var drainEnds = false
+  /// Fields of the first DATA.
+  var epoch: UInt64?
+  var silence: Nanoseconds = 0
+  var sentFirstData = false
+  var bookmarkDue = false
+
+  /// The status END will carry.
+  var end: EndStatus?
+  /// Fixed by the first cause while the handler still runs.
+  var cause: EndStatus?
+
+  /// CREDIT not sent yet.
+  var credit: UInt32 = 0
+  var inControlQueue = false
+  var inReadyQueue = false
+  /// Since when the front waits for credit; 0: it does not.
+  var blockedSince: Nanoseconds = 0
+
+  // Timers: absolute times, `never` where there is none.
+  package internal(set) var deadline = Nanoseconds.never
+  /// OPEN: the request must be complete. CANCELLING: the handler must have returned.
+  var stateDeadline = Nanoseconds.never
+  var bookmarkAt = Nanoseconds.never
+  var drainAt = Nanoseconds.never
+
+  init(
+    id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, sendWindow: Int, receiveWindow: Int
+  ) {
+    self.id = id
+    self.meta = meta
+    self.method = method
+    self.isUnary = isUnary
+    self.state = state
+    self.sendWindow = SendWindow(sendWindow)
+    self.receiveWindow = ReceiveWindow(receiveWindow)
+  }
+
+  /// Moves by the table and says what to do.
+  func enter(_ input: StreamInput) -> StreamAction {
+    let cell = StreamTable.cell(state, input)
+    state = cell.next
+    return cell.action
+  }
+
+  /// The earliest of the timers.
+  var nextTimer: Nanoseconds { min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)) }
+
+  /// Response bytes that wait.
+  var waitingBytes: Int { outgoing.map { $0.bytes.count - $0.offset } ?? 0 }
+}
+
+/// A message being sent, whole or in fragments.
+struct Outgoing {
+  let bytes: [UInt8]
+  var offset = 0
+  var began = false
+  /// LATEST: what the first frame's metadata says; `nil` for a unary response.
+  let value: LatestSlots.Value?
+}
+
+/// What the driver says of a CALL whose metadata came.
+package enum Admission {
+  /// Answered inline by ``ServerConnectionDelegate/answer(_:_:_:)``.
+  case sync(AnyObject, defaultTimeout: Nanoseconds?)
+  /// Started by ``ServerConnectionDelegate/start(_:_:)``.
+  case async(AnyObject, defaultTimeout: Nanoseconds?)
+  case latest(AnyObject, defaultTimeout: Nanoseconds?)
+  case refused(EndStatus)
+}
+
+/// A handler's result.
+package enum Reply {
+  case message([UInt8], trailers: [MetadataEntry])
+  case status(EndStatus)
+}
+
+/// What the core asks of whoever drives it; every call comes inside a call into the core, on the same thread.
+package protocol ServerConnectionDelegate: AnyObject {
+  /// Metadata of a CALL came: is there such a method, and may this caller call it?
+  func admit(_ meta: CallMeta) -> Admission
+  /// Runs a sync handler. The request is valid during the call.
+  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  /// Starts a handler that will call ``ServerConnection/finish(_:_:)``. The request is valid during the call.
+  func start(_ stream: ServerStream, _ request: UnsafeRawBufferPointer)
+  /// Nobody waits for the handler's result any more.
+  func cancelled(_ stream: ServerStream, _ status: StatusCode)
+  /// END is written, or the connection is gone: the stream is over.
+  func ended(_ stream: ServerStream, finished: Bool)
+  /// Too many keys wait on a LATEST stream; they were dropped. False: the handler cannot send a snapshot.
+  func snapshotNeeded(_ stream: ServerStream) -> Bool
+  /// A handler was told to stop 10 s ago and has not; its stream has ended without it.
+  func abandoned(_ stream: ServerStream)
+}

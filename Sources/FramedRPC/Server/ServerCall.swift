@@ -1,0 +1,105 @@
+internal import FramedCore
+
+/// A call whose handler may wait: its task, its cancellation, and the way back to its stream.
+///
+/// Unchecked: `session` never changes and is itself safe to hold anywhere; the rest is touched on the connection's event
+/// loop only, which every entry from another thread reaches through the loop's executor.
+final class ServerCall: @unchecked Sendable {
+  let session: ServerSession
+  let cancellation = CallCancellation()
+  private let stream: ServerStream
+  private var task: Task<Void, Never>?
+  private var end: StreamEnd?
+  private var endActions: [@Sendable (StreamEnd) -> Void] = []
+  private var snapshotAction: (@Sendable () -> Void)?
+
+  init(session: ServerSession, stream: ServerStream) {
+    self.session = session
+    self.stream = stream
+  }
+
+  private var connection: ServerConnection { session.connection }
+
+  // MARK: Handlers
+
+  /// Starts inline; resumes on the loop after every wait.
+  func run(_ handler: @escaping RoutedMethod.Handler, _ context: ServerCallContext) {
+    let task = Task.immediateDetached(executorPreference: session.executor) {
+      let reply: Reply
+      do {
+        reply = .message(try await handler(context), trailers: [])
+      } catch {
+        reply = .status(self.session.status(of: error, context.method))
+      }
+      self.onLoop { $0.connection.finish($0.stream, reply) }
+    }
+    if end == nil { self.task = task }
+  }
+
+  func run(_ handler: @escaping RoutedMethod.StreamHandler, _ context: ServerCallContext) {
+    let task = Task.immediateDetached(executorPreference: session.executor) {
+      do {
+        try await handler(context, LatestSender(call: self))
+        self.onLoop { $0.connection.handlerSubscribed($0.stream) }
+      } catch {
+        let status = self.session.status(of: error, context.method)
+        self.onLoop { $0.connection.finish($0.stream, .status(status)) }
+      }
+    }
+    if end == nil { self.task = task }
+  }
+
+  // MARK: What the core says
+
+  func cancelled(_ status: StatusCode) {
+    cancellation.cancel(status)
+    task?.cancel()
+    over(.cancelled(status))
+  }
+
+  func ended(finished: Bool) {
+    cancellation.end()
+    task = nil
+    over(finished ? .finished : .cancelled(.unavailable))
+  }
+
+  private func over(_ end: StreamEnd) {
+    guard self.end == nil else { return }
+    self.end = end
+    snapshotAction = nil
+    let actions = endActions
+    endActions = []
+    for action in actions { action(end) }
+  }
+
+  func snapshotNeeded() -> Bool {
+    guard let snapshotAction else { return false }
+    // After the offer that overflowed has returned.
+    session.executor.post(snapshotAction)
+    return true
+  }
+
+  // MARK: What a stream's handler says, from any thread
+
+  func onLoop(_ action: @escaping @Sendable (ServerCall) -> Void) {
+    session.executor.run {
+      self.session.connection.now = FramedChannelHandler.clock
+      action(self)
+      self.session.changed()
+    }
+  }
+
+  func stream(_ action: @escaping @Sendable (ServerConnection, ServerStream) -> Void) {
+    onLoop { action($0.connection, $0.stream) }
+  }
+
+  func onEnd(_ action: @escaping @Sendable (StreamEnd) -> Void) {
+    session.executor.run {
+      if let end = self.end { action(end) } else { self.endActions.append(action) }
+    }
+  }
+
+  func onSnapshotNeeded(_ action: @escaping @Sendable () -> Void) {
+    session.executor.run { if self.end == nil { self.snapshotAction = action } }
+  }
+}

@@ -1,0 +1,62 @@
+internal import NIOCore
+internal import Synchronization
+
+/// Runs tasks and posted work on one event loop, whatever thread they come from.
+///
+/// Work is collected in a mailbox: the first piece wakes the loop, the rest rides along, so that a burst from another
+/// thread costs one wake-up.
+final class LoopExecutor: TaskExecutor {
+  private enum Work {
+    case job(UnownedJob)
+    case action(@Sendable () -> Void)
+  }
+
+  private struct Mailbox {
+    var work: [Work] = []
+    var wakePending = false
+  }
+
+  let loop: any EventLoop
+  private let mailbox = Mutex(Mailbox())
+
+  init(_ loop: any EventLoop) {
+    self.loop = loop
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    post(.job(UnownedJob(job)))
+  }
+
+  /// Runs `action` on the loop, after everything posted before it.
+  func post(_ action: @escaping @Sendable () -> Void) {
+    post(.action(action))
+  }
+
+  /// Runs `action` now when this is the loop, else as ``post(_:)``.
+  func run(_ action: @escaping @Sendable () -> Void) {
+    if loop.inEventLoop { action() } else { post(.action(action)) }
+  }
+
+  private func post(_ work: Work) {
+    let wake = mailbox.withLock { mailbox in
+      mailbox.work.append(work)
+      defer { mailbox.wakePending = true }
+      return !mailbox.wakePending
+    }
+    if wake { loop.execute { self.drain() } }
+  }
+
+  private func drain() {
+    let work = mailbox.withLock { mailbox in
+      mailbox.wakePending = false
+      defer { mailbox.work = [] }
+      return mailbox.work
+    }
+    for piece in work {
+      switch piece {
+      case .job(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+      case .action(let action): action()
+      }
+    }
+  }
+}
