@@ -1,3 +1,6 @@
+package import FramedMessages
+internal import ProtobufFacade
+
 extension ClientConnection {
   /// A new call; it waits here when the server's streams are all taken. `timeout` is counted from now and also told to
   /// the server; with `announce` false the server keeps to its default.

@@ -1,3 +1,6 @@
+internal import FramedMessages
+internal import ProtobufFacade
+
 extension ClientConnection {
   func handleData(_ frame: Frame) throws(ConnectionViolation) {
     guard let stream = try known(frame.header.stream) else { return }
@@ -10,11 +13,11 @@ extension ClientConnection {
       guard frame.body.isEmpty, !flags.contains(.more), !stream.isUnary else {
         return breach(stream, "NO_MESSAGE with a message")
       }
-      guard let meta = DataMeta(protobuf: frame.meta) else { return breach(stream, "metadata is not protobuf") }
+      guard let meta = DataMeta(metadata: frame.meta) else { return breach(stream, "metadata is not protobuf") }
       return delegate.message(stream, StreamMessage(meta: meta, bytes: nil, conflated: false))
     }
     if !stream.inMessage {
-      guard let meta = DataMeta(protobuf: frame.meta) else { return breach(stream, "metadata is not protobuf") }
+      guard let meta = DataMeta(metadata: frame.meta) else { return breach(stream, "metadata is not protobuf") }
       guard !flags.contains(.compressed) else { return breach(stream, "compressed without a codec") }
       if flags.contains(.more) || stream.isUnary, meta.messageBytes == nil {
         return breach(stream, "a fragmented message without message_bytes")
@@ -54,7 +57,7 @@ extension ClientConnection {
     stream.state = .closed
     defer { afterEnd() }
     guard !stream.answered else { return }
-    guard let meta = EndMeta(protobuf: frame.meta) else {
+    guard let meta = EndMeta(metadata: frame.meta) else {
       return answer(stream, EndStatus(.internal, "metadata of END is not protobuf"))
     }
     let flags = frame.header.flags

@@ -1,3 +1,6 @@
+internal import FramedMessages
+internal import ProtobufFacade
+
 /// The client's side of one connection, without sockets, clocks or TLS. Driven like ``ServerConnection``.
 package final class ClientConnection {
   enum Phase {
@@ -112,7 +115,7 @@ package final class ClientConnection {
   }
 
   private func handleHello(_ frame: Frame) throws(ConnectionViolation) {
-    guard let hello = Hello(protobuf: frame.body) else {
+    guard let hello = Hello(metadata: frame.body) else {
       throw ConnectionViolation(.protocol, "HELLO is not protobuf")
     }
     peer = try PeerSettings(hello, fromServer: true)

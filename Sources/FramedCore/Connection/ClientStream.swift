@@ -1,3 +1,6 @@
+package import FramedMessages
+internal import ProtobufFacade
+
 /// What a client allows the server on a connection.
 package struct ClientSettings: Sendable {
   package var maxFrame = Limits.floorFrame

@@ -1,3 +1,6 @@
+package import FramedMessages
+internal import ProtobufFacade
+
 /// How a stream ends, before it is bytes.
 package struct EndStatus: Sendable, Hashable, Error {
   package var code: StatusCode
@@ -26,13 +29,13 @@ package struct EndStatus: Sendable, Hashable, Error {
 
   /// The peer broke a rule of one stream.
   package static func protocolViolation(_ what: String) -> EndStatus {
-    EndStatus(.internal, what, details: [errorInfo(reason: "PROTOCOL_VIOLATION", metadata: [])])
+    EndStatus(.internal, what, details: [.errorInfo("PROTOCOL_VIOLATION")])
   }
 
   package static func messageTooLarge(_ size: UInt64, limit: Int) -> EndStatus {
     EndStatus(
       .resourceExhausted, "message of \(size) bytes, at most \(limit)",
-      details: [errorInfo(reason: "MESSAGE_TOO_LARGE", metadata: [("limit", "\(limit)"), ("size", "\(size)")])])
+      details: [.errorInfo("MESSAGE_TOO_LARGE", ["limit": "\(limit)", "size": "\(size)"])])
   }
 
   var flags: FrameFlags { refused ? .refused : [] }
@@ -46,8 +49,8 @@ package struct EndStatus: Sendable, Hashable, Error {
     var meta = EndMeta()
     meta.code = UInt32(code.rawValue)
     meta.message = String(decoding: message.utf8Prefix(Limits.endMessageBytes), as: UTF8.self)
-    meta.details = details
-    meta.trailers = trailers
+    meta.details = details.map(\.detail)
+    meta.trailers = trailers.map(\.header)
     meta.retryAfterMs = retryAfterMs
     meta.resumeSeq = resumeSeq
     var bytes = meta.protobufBytes()
@@ -68,8 +71,8 @@ package struct EndStatus: Sendable, Hashable, Error {
   package init(_ meta: EndMeta, refused: Bool) {
     code = StatusCode(rawValue: Int32(truncatingIfNeeded: meta.code)) ?? .unknown
     message = meta.message
-    details = meta.details
-    trailers = meta.trailers
+    details = meta.details.map { ErrorDetail($0) }
+    trailers = meta.trailers.map { MetadataEntry($0) }
     retryAfterMs = meta.retryAfterMs
     resumeSeq = meta.resumeSeq
     self.refused = refused

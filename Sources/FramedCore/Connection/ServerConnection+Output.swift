@@ -1,3 +1,6 @@
+internal import FramedMessages
+internal import ProtobufFacade
+
 extension ServerConnection {
   /// Something can be written that is not in ``output`` yet.
   package var hasMore: Bool {

@@ -1,3 +1,6 @@
+package import FramedMessages
+internal import ProtobufFacade
+
 extension ServerConnection {
   // MARK: CALL
 
@@ -50,7 +53,7 @@ extension ServerConnection {
     }
     if flags.contains(.compressed) { return .failure(EndStatus(.unimplemented, "no codec is defined")) }
     guard frame.meta.count <= Limits.metadataBytes else { return .failure(.badMetadata("over 8 KiB")) }
-    guard let meta = CallMeta(protobuf: frame.meta) else { return .failure(.badMetadata("not protobuf")) }
+    guard let meta = CallMeta(metadata: frame.meta) else { return .failure(.badMetadata("not protobuf")) }
     if let bad = meta.violation { return .failure(bad) }
     if let stated = meta.messageBytes, stated > UInt64(settings.maxMessage) {
       return .failure(.messageTooLarge(stated, limit: settings.maxMessage))
@@ -277,7 +280,7 @@ extension CallMeta {
   var violation: EndStatus? {
     if metadata.count > Limits.metadataEntries { return .badMetadata("more than 64 entries") }
     for entry in metadata where !entry.hasValidKey { return .badMetadata("key not of [a-z0-9_.-]+") }
-    if !requestId.isEmpty, requestId.count != 16 { return .badMetadata("request_id is not 16 bytes") }
+    if !requestID.isEmpty, requestID.count != 16 { return .badMetadata("request_id is not 16 bytes") }
     if let credit = initialCredit, credit > Limits.maxWindow || (credit > 0 && credit < Limits.leastCallCredit) {
       return .badMetadata("initial_credit \(credit)")
     }
@@ -285,7 +288,7 @@ extension CallMeta {
   }
 }
 
-extension MetadataEntry {
+extension Header {
   package var hasValidKey: Bool {
     !key.isEmpty
       && key.utf8.allSatisfy { byte in

@@ -1,3 +1,6 @@
+internal import FramedMessages
+internal import ProtobufFacade
+
 /// The server's side of one connection, without sockets, clocks or TLS: plaintext in, calls on the delegate and
 /// plaintext out.
 ///
@@ -160,7 +163,7 @@ package final class ServerConnection {
   }
 
   private func handleHello(_ frame: Frame) throws(ConnectionViolation) {
-    guard let hello = Hello(protobuf: frame.body) else {
+    guard let hello = Hello(metadata: frame.body) else {
       throw ConnectionViolation(.protocol, "HELLO is not protobuf")
     }
     peer = try PeerSettings(hello, fromServer: false)

@@ -1,3 +1,6 @@
+package import FramedMessages
+internal import ProtobufFacade
+
 /// What a server allows a connection; what the client must know of it goes out in HELLO.
 package struct ServerSettings: Sendable {
   package var maxFrame = Limits.floorFrame

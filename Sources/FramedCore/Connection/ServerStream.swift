@@ -1,3 +1,6 @@
+package import FramedMessages
+internal import ProtobufFacade
+
 /// One open stream of a server connection: its state, its windows, and what waits to be sent on it.
 package final class ServerStream {
   package let id: UInt32

@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import FramedMessages
 internal import NIOCore
 
 /// What a call's caller is told; called on the connection's event loop.

@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import FramedMessages
 public import NIOCore
 internal import NIOPosix
 public import ProtobufFacade
@@ -157,9 +158,9 @@ public final class RPCClient: Sendable {
   private func callMeta(_ method: MethodDescriptor, _ options: CallOptions) -> CallMeta {
     var meta = CallMeta()
     meta.method = method.name
-    meta.metadata = options.metadata
-    meta.requestId = options.requestID ?? []
-    meta.resume = options.resume
+    meta.metadata = options.metadata.map(\.header)
+    meta.requestID = options.requestID ?? []
+    meta.resume = options.resume?.point
     meta.initialCredit = options.initialCredit
     meta.maxSilenceMs = options.maxSilence.map { UInt32(clamping: $0.nanosecondsSigned / 1_000_000) }
     meta.traceparent = options.traceparent ?? ""

@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import FramedMessages
 internal import Synchronization
 
 /// One unary call between the task that waits for it and the connection's event loop.

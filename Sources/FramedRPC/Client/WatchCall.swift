@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import FramedMessages
 internal import Synchronization
 
 /// One stream between the task that consumes it and the connection's event loop.

@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import FramedMessages
 public import ProtobufFacade
 
 /// One thing a LATEST stream says: a value, the removal of one, or a bookmark.

@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import FramedMessages
 internal import Logging
 internal import NIOCore
 internal import ProtobufFacade
@@ -69,8 +70,9 @@ final class ServerSession: FramedSession, @unchecked Sendable {
     _ method: MethodDescriptor, _ meta: CallMeta, _ deadline: Nanoseconds, _ cancellation: CallCancellation?
   ) -> ServerCallContext {
     ServerCallContext(
-      method: method, principal: principal, peer: peerAddress, requestID: meta.requestId.isEmpty ? nil : meta.requestId,
-      deadlineUptime: deadline == .never ? nil : deadline, resume: meta.resume, metadata: meta.metadata,
+      method: method, principal: principal, peer: peerAddress, requestID: meta.requestID.isEmpty ? nil : meta.requestID,
+      deadlineUptime: deadline == .never ? nil : deadline, resume: meta.resume.map { Resume($0) },
+      metadata: meta.metadata.map { MetadataEntry($0) },
       traceparent: meta.traceparent.isEmpty ? nil : meta.traceparent,
       tracestate: meta.tracestate.isEmpty ? nil : meta.tracestate, attempt: meta.attempt, cancellation: cancellation)
   }

@@ -15,7 +15,7 @@ enum SocketOptions {
     try options.setOption(.socketOption(.so_keepalive), value: 1)
     #if os(Linux)
       // TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT, which NIO has no names for.
-      for (name, value) in [(4, 30), (5, 10), (6, 3), (18, 60_000)] as [(CInt, CInt)] {
+      for (name, value) in [(4, 30), (5, 10), (6, 3), (18, 60_000)] as [(CInt, Int)] {
         let option = ChannelOptions.Types.SocketOption(level: .tcp, name: NIOBSDSocket.Option(rawValue: name))
         try options.setOption(option, value: value)
       }
