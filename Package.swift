@@ -101,6 +101,8 @@ let package = Package(
         .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
       ]),
 
+    tests("FramedCore", ["FramedCore", "FramedMessages", "ProtobufFacade"]),
+    tests("FramedRPC", ["FramedRPC", "FramedCore", "FramedMessages", "ProtobufFacade", logging]),
     tests("Credentials", ["Credentials"]),
   ]
 )

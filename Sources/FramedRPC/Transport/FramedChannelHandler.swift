@@ -46,6 +46,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var context: ChannelHandlerContext?
   private var phase = Phase.handshake
   private var isReading = false
+  private var isFlushing = false
   private var flushScheduled = false
   private var readPending = false
   private var droppedBytes = 0
@@ -176,6 +177,10 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   private func flush() {
+    // A write that empties the socket's queue reports so before it returns; the loop below goes on by itself.
+    guard !isFlushing else { return }
+    isFlushing = true
+    defer { isFlushing = false }
     guard let context, phase == .open else {
       if let context, phase == .handshake { sendCiphertext(context) }
       return
@@ -206,11 +211,13 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
       promise?.succeed()
       return
     }
+    var buffer = ByteBuffer()
     engine.takeOutput { bytes in
-      var buffer = context.channel.allocator.buffer(capacity: bytes.count)
+      buffer = context.channel.allocator.buffer(capacity: bytes.count)
       buffer.writeBytes(bytes)
-      context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
     }
+    // Only now: writing can call us back before it returns.
+    context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
   }
 
   // MARK: Timers
