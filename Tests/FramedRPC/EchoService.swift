@@ -121,6 +121,9 @@ func connect(
   return try await RPCClient.connect(configuration)
 }
 
+/// `count` bytes that are not all alike.
 func bytes(_ count: Int, seed: UInt8 = 0) -> [UInt8] {
-  (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8 &+ Int(seed)) }
+  var bytes = (0..<min(count, 1_021)).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ Int(seed)) }
+  while bytes.count < count { bytes += bytes.prefix(count - bytes.count) }
+  return bytes
 }
