@@ -88,10 +88,15 @@ let package = Package(
     swift("Geospatial", ["CGDAL", "COpenSSL"]),
     swift("DatasetTasks", ["Geospatial", "JobTypes", "TaskProtocol", "CPostgreSQL"]),
 
+    // The command line's logic, apart from its options.
+    swift("CommandLineClient", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade"]),
+
     // The RPC face, and programs: wiring only.
     swift("Services", ["Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
     program("terraned", ["Services", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "CProcess", logging, arguments]),
-    program("terrane", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", "COpenSSL", logging, arguments]),
+    program(
+      "terrane",
+      ["CommandLineClient", "Credentials", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", arguments]),
     program("terrane-task", ["DatasetTasks", "Geospatial", "TaskProtocol", "JobTypes"]),
     program("protoc-gen-framedrpc", ["FramedRPCGenerator"]),
     swift(
@@ -104,5 +109,6 @@ let package = Package(
     tests("FramedCore", ["FramedCore", "FramedMessages", "ProtobufFacade"]),
     tests("FramedRPC", ["FramedRPC", "FramedCore", "FramedMessages", "ProtobufFacade", logging]),
     tests("Credentials", ["Credentials"]),
+    tests("CommandLineClient", ["CommandLineClient", "TerraneMessages", "FramedRPC", "ProtobufFacade"]),
   ]
 )
