@@ -1,3 +1,4 @@
+import FramedMessages
 public import TerraneMessages
 
 /// A dataset as text: what it offers once it is ready, why it failed, or how far it is.
@@ -26,7 +27,11 @@ public struct DatasetReport: Sendable {
   }
 
   private func heading(_ dataset: Dataset) -> String {
-    "\(dataset.status.word.uppercased())  \(DatasetReference(dataset.name, key: dataset.datasetKey))"
+    "\(dataset.status.word.uppercased())  \(named(dataset))"
+  }
+
+  private func named(_ dataset: Dataset) -> String {
+    TerminalText.sanitised(DatasetReference(dataset.name, key: dataset.datasetKey).description)
   }
 
   private func served(_ dataset: Dataset) -> String {
@@ -85,7 +90,8 @@ public struct DatasetReport: Sendable {
         lines.append(crs == target ? "coordinates left in \(crs)" : "coordinates moved from \(crs) to \(target)")
       }
       for (count, what) in [
-        (treatment.droppedNullGeometries, "without geometry left out"), (treatment.repairedGeometries, "with geometry repaired"),
+        (treatment.droppedNullGeometries, "without geometry left out"),
+        (treatment.repairedGeometries, "with geometry repaired"),
         (treatment.zDropped, "without their Z values"),
       ] where count > 0 { lines.append("\(Quantity.count(count, "feature")) \(what)") }
     }
@@ -116,11 +122,12 @@ public struct DatasetReport: Sendable {
   }
 
   private func failure(_ dataset: Dataset) -> String {
-    let problem = dataset.problem ?? dataset.operation?.problem ?? Problem(reason: "UNKNOWN", message: "No reason was given.")
-    let reference = DatasetReference(dataset.name, key: dataset.datasetKey)
-    var next = ["\(program) retry \(reference) --watch    the same request again"]
+    let problem =
+      dataset.problem ?? dataset.operation?.problem ?? Problem(reason: "UNKNOWN", message: "No reason was given.")
+    let reference = named(dataset)
+    var next = ["\(program) retry \(reference) --watch (the same request again)"]
     if problem.userFixable {
-      next.append("\(program) create \(reference) … --watch    with other options; the failed try is replaced")
+      next.append("\(program) create \(reference) ... --watch (with other options; replaces the failed try)")
     }
     var text = ProblemReport(columns: columns, endpoint: endpoint).text(problem, heading: heading(dataset), next: next)
     for warning in dataset.warnings where warning.count > 0 { text += "  warning " + WarningText.line(warning) + "\n" }
@@ -130,7 +137,7 @@ public struct DatasetReport: Sendable {
   private func cancelled(_ dataset: Dataset) -> String {
     var block = TextBlock(columns: columns)
     block.line("\(heading(dataset))  nothing was published")
-    block.fact("Next", "\(program) retry \(DatasetReference(dataset.name, key: dataset.datasetKey)) --watch")
+    block.fact("Next", "\(program) retry \(named(dataset)) --watch")
     return block.text
   }
 
@@ -144,9 +151,9 @@ public struct DatasetReport: Sendable {
       if let time = dataset.purgeTime?.nanosecondsSince1970 {
         block.fact("Purged for good", CivilTime(nanosecondsSince1970: time).minute + " UTC")
       }
-      let reference = DatasetReference(dataset.name, key: dataset.datasetKey)
-      block.fact("Next", "\(program) undelete \(reference)    to bring it back")
-      block.fact("", "\(program) purge \(reference)    to remove it for good now")
+      let reference = named(dataset)
+      block.fact("Next", "\(program) undelete \(reference) (brings it back)")
+      block.fact("", "\(program) purge \(reference) (removes it for good)")
     }
     return block.text
   }
@@ -156,7 +163,7 @@ public struct DatasetReport: Sendable {
     let line = StatusLine(unicode: unicode).plain(DatasetStatus(of: dataset, progress: dataset.progress))
     block.line("\(heading(dataset))  \(line)")
     for warning in dataset.warnings where warning.count > 0 { block.line("  warning " + WarningText.line(warning)) }
-    block.fact("Next", "\(program) watch \(DatasetReference(dataset.name, key: dataset.datasetKey))")
+    block.fact("Next", "\(program) watch \(named(dataset))")
     return block.text
   }
 }

@@ -1,3 +1,4 @@
+import FramedMessages
 public import TerraneMessages
 
 /// Tables for `list` and `admin scan`.
@@ -16,7 +17,8 @@ public struct ListReport: Sendable {
   private func row(_ dataset: Dataset) -> [String] {
     let created = dataset.createTime?.nanosecondsSince1970.map { CivilTime(nanosecondsSince1970: $0).minute } ?? ""
     return [
-      TerminalText.sanitised("\(DatasetReference(dataset.name, key: dataset.datasetKey))"), state(dataset), size(dataset),
+      TerminalText.sanitised("\(DatasetReference(dataset.name, key: dataset.datasetKey))"), state(dataset),
+      size(dataset),
       created, TerminalText.sanitised(dataset.spec?.metadata?.title ?? ""),
     ]
   }

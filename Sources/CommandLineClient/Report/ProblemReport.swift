@@ -18,7 +18,9 @@ public struct ProblemReport: Sendable {
     block.line()
     block.fact("What happened", TerminalText.sanitised(problem.message))
     block.fact("Where", location(problem))
-    block.fact("What to do", ([TerminalText.sanitised(problem.remedy)] + ownRemedies(problem)).joined(separator: "\n"))
+    let remedies =
+      problem.remedy.split(separator: "\n").map { TerminalText.sanitised(String($0)) } + ownRemedies(problem)
+    block.fact("What to do", remedies.joined(separator: "\n"))
     for (name, value) in problem.details.sorted(by: { $0.key < $1.key }) {
       block.fact(TerminalText.sanitised(name).replacing("_", with: " "), TerminalText.sanitised(value))
     }
@@ -46,7 +48,9 @@ public struct ProblemReport: Sendable {
       ]
     case "SOURCE_UNREADABLE":
       guard let user = endpoint?.user else { return [] }
-      return ["The server runs as user \(TerminalText.sanitised(user)): it must be able to read the file and enter its folders."]
+      return [
+        "The server runs as user \(TerminalText.sanitised(user)): it must be able to read the file and enter its folders."
+      ]
     default: return []
     }
   }

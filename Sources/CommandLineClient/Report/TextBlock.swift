@@ -8,7 +8,7 @@ struct TextBlock {
   mutating func line(_ text: String = "") { lines.append(text) }
 
   /// Label and value; a long value goes on below itself. Nothing where the value is empty.
-  mutating func fact(_ label: String, _ value: String, labelColumns: Int = 14) {
+  mutating func fact(_ label: String, _ value: String, labelColumns: Int = 15) {
     let wrapped = value.split(separator: "\n").flatMap {
       TerminalText.wrapped(String($0), to: columns - 2 - labelColumns)
     }

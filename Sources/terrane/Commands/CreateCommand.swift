@@ -1,0 +1,152 @@
+import ArgumentParser
+import CommandLineClient
+import Foundation
+import ProtobufFacade
+import TerraneMessages
+
+struct CreateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "create", abstract: "Make a dataset from a file.",
+    discussion: """
+      EXAMPLES
+        \(Invocation.program) create demo/roads/v1 --source roads.gpkg --layer main --watch
+        \(Invocation.program) create demo/blocks/v1 --source blocks.zip --crs EPSG:4269
+        \(Invocation.program) create demo/stations/v1 --source stations.csv --lon x --lat y
+
+      Formats: GeoPackage, GeoJSON, Shapefile (zipped, or the .shp with its \
+      siblings), CSV with coordinates.
+
+      The server answers at once and goes on by itself; --watch stays until the \
+      data is served.
+      """)
+
+  @Argument(help: ArgumentHelp("The dataset's name.", valueName: "id/resource/version"))
+  var name: String
+
+  @Option(help: "vector; the other types come later.")
+  var type = "vector"
+
+  @Option(help: ArgumentHelp("The file, on the server's machine, under an allowed folder.", valueName: "file"))
+  var source: String
+
+  @Option(help: "One layer of the file (default: all).")
+  var layer: String?
+
+  @Option(help: ArgumentHelp("The coordinate reference system of a source that names none.", valueName: "EPSG:code"))
+  var crs: String?
+
+  @Option(help: "The text encoding of a source that does not say, such as ISO-8859-1.")
+  var encoding: String?
+
+  @Option(help: ArgumentHelp("CSV: the column with longitudes.", valueName: "column"))
+  var lon: String?
+
+  @Option(help: ArgumentHelp("CSV: the column with latitudes.", valueName: "column"))
+  var lat: String?
+
+  @Option(help: ArgumentHelp("CSV: the column with geometries as WKT.", valueName: "column"))
+  var wkt: String?
+
+  @Option(help: "What the dataset is called where it is shown.")
+  var title: String?
+
+  @Option(help: "What it is, in a few sentences.")
+  var description: String?
+
+  @Option(help: "Whom to name as its source.")
+  var attribution: String?
+
+  @Option(help: ArgumentHelp("Its license.", valueName: "SPDX-id"))
+  var license: String?
+
+  @Option(name: .customLong("keyword"), help: "A keyword; repeat for several.")
+  var keywords: [String] = []
+
+  @Option(help: ArgumentHelp("Features without geometry: drop (default), keep or fail.", valueName: "rule"))
+  var nullGeometry: String?
+
+  @Option(
+    help: ArgumentHelp("Records that may be unreadable before the dataset fails (default 0).", valueName: "count"))
+  var maxRejects: Int64?
+
+  @Option(help: "The namespace (default: default).")
+  var namespace: String?
+
+  @Flag(help: "Stay and show progress until the data is served.")
+  var watch = false
+
+  @OptionGroup var connection: ConnectionOptions
+
+  func validate() throws {
+    if (lon == nil) != (lat == nil) { throw ValidationError("--lon and --lat belong together.") }
+    if lon != nil, wkt != nil { throw ValidationError("Give --lon and --lat, or --wkt, not both.") }
+    if let maxRejects, maxRejects < 0 { throw ValidationError("--max-rejects takes a number from 0.") }
+  }
+
+  func run() async throws {
+    try await Session.run(connection) { session in
+      let reference = try DatasetReference(name, namespace: namespace ?? "")
+      guard case .name(let request) = reference.message.by else {
+        throw CommandLineError(
+          .badRequest, "INVALID_ID", "A new dataset needs a name, not a key.", remedy: "Name it ID/RESOURCE/VERSION.")
+      }
+      let location = try SourceLocation(
+        source, from: FileManager.default.currentDirectoryPath,
+        home: ProcessInfo.processInfo.environment["HOME"])
+      let create = CreateDatasetRequest(name: request, spec: try spec(location.url))
+      if try await session.located().isLocal { try location.requireFile() }
+      let response = try await session.call { try await DatasetServiceClient($0).createDataset(create, options: $1) }
+      try await show(response, reference, session)
+    }
+  }
+
+  private func show(_ response: CreateDatasetResponse, _ reference: DatasetReference, _ session: Session) async throws {
+    guard let dataset = response.dataset else {
+      throw CommandLineError(.unreachable, "INTERNAL", "The server's answer has no dataset in it.")
+    }
+    let known = ExitStatus(dataset.status)
+    if connection.output.json {
+      Terminal.output.line(response.jsonObject().text)
+    } else if response.created || known == nil {
+      let what = response.created ? "ACCEPTED" : "UNDER WAY ALREADY, with the same request"
+      Terminal.output.line("\(what)  \(reference)  key \(dataset.datasetKey)")
+      if !watch { Terminal.output.line("  Watch it with  \(Invocation.program) watch \(reference)") }
+    } else {
+      Terminal.output.line("EXISTS ALREADY, from the same request; nothing was started.")
+      if !watch || known != .ok { Terminal.output.write(await session.report(dataset)) }
+    }
+    if watch {
+      try await Watching(session: session, reference: .key(dataset.datasetKey), options: connection, shown: reference)
+        .run(after: nil, connected: true)
+    } else if let known, known != .ok {
+      throw ExitCode(known.rawValue)
+    }
+  }
+
+  private func spec(_ url: String) throws -> DatasetSpec {
+    guard let type = DatasetType(jsonName: type.lowercased().replacing("-", with: "_")), type != .unspecified else {
+      let known = DatasetType.knownCases.dropFirst().compactMap(\.jsonName).joined(separator: ", ")
+      throw CommandLineError(
+        .badRequest, "DATASET_TYPE_UNSUPPORTED", "There is no dataset type \"\(type)\".", remedy: "Types: \(known).")
+    }
+    var vector = VectorSource(url: url, layer: layer ?? "", crs: crs ?? "", encoding: encoding ?? "")
+    if lon != nil || wkt != nil { vector.csv = CsvColumns(longitude: lon ?? "", latitude: lat ?? "", wkt: wkt ?? "") }
+    var spec = DatasetSpec(type: type, source: .vector(vector))
+    let metadata = Metadata(
+      title: title ?? "", description: description ?? "", attribution: attribution ?? "", license: license ?? "",
+      keywords: keywords)
+    if metadata != Metadata() { spec.metadata = metadata }
+    spec.vectorOptions = try vectorOptions()
+    return spec
+  }
+
+  private func vectorOptions() throws -> VectorOptions? {
+    guard nullGeometry != nil || maxRejects != nil else { return nil }
+    let rule = VectorOptions.NullGeometry(jsonName: nullGeometry?.lowercased() ?? "unspecified")
+    guard let rule else {
+      throw CommandLineError(
+        .badRequest, "INVALID_ARGUMENT", "--null-geometry is drop, keep or fail, not \"\(nullGeometry ?? "")\".")
+    }
+    return VectorOptions(nullGeometry: rule, maxRejects: maxRejects ?? 0)
+  }
+}

@@ -1,0 +1,191 @@
+import CommandLineClient
+import FramedMessages
+import FramedRPC
+import ProtobufFacade
+import TerraneMessages
+import Testing
+
+@Suite("What a dataset came to")
+struct DatasetReportTests {
+  let report = DatasetReport(columns: 120, unicode: true)
+
+  @Test("READY: every URL a user pastes, the collections, and what was done to the data")
+  func served() {
+    #expect(
+      report.text(ready) == """
+        READY  demo/roads/v1  1,234,567 features in 2 collections  in 3 s
+
+          Data           http://127.0.0.1:7480/api/data/demo/roads/v1
+          QGIS           Layer > Add Layer > Add WFS / OGC API - Features Layer, New; URL:
+                         http://127.0.0.1:7480/api/data/demo/roads/v1
+          Browser        http://127.0.0.1:7480/api/data/demo/roads/v1/
+          Vector tiles   http://127.0.0.1:7480/api/data/demo/roads/v1/collections/main/tiles/{z}/{x}/{y}
+          STAC item      http://127.0.0.1:7480/stac/collections/default:demo:roads/items/v1
+
+          Collections
+            main   1,234,555 features  MultiLineString  3 columns
+            rails  12 features         MultiLineString  2 columns
+
+          What was done to the data
+            - read 1,234,579 features from GPKG
+            - coordinates moved from EPSG:25832 to EPSG:4326
+            - 12 features without geometry left out
+            - 1 feature with geometry repaired
+            - 1 column renamed: geom is now geom_1
+            - warning NULL_GEOMETRY (12): features without geometry were left out
+
+        """)
+  }
+
+  @Test("FAILED: reason, what, where, and what to do next")
+  func failed() {
+    let problem = Problem(
+      reason: "CRS_MISSING", category: .data, message: "Neither source nor request names a CRS.", userFixable: true,
+      remedy: "Ask again with --crs EPSG:code.", location: ProblemLocation(layer: "blocks", feature: 12, byte: 4096),
+      details: ["layers": "blocks, lots"])
+    let dataset = Dataset(datasetKey: key, name: name, status: .failed, state: .draft, problem: problem)
+    #expect(
+      report.text(dataset) == """
+        FAILED  demo/roads/v1  CRS_MISSING
+
+          What happened  Neither source nor request names a CRS.
+          Where          layer blocks, feature 12, byte 4,096
+          What to do     Ask again with --crs EPSG:code.
+          layers         blocks, lots
+          Next           terrane retry demo/roads/v1 --watch (the same request again)
+                         terrane create demo/roads/v1 ... --watch (with other options; replaces the failed try)
+
+        """)
+  }
+
+  @Test("A refused folder names those that are allowed, and how to allow more")
+  func roots() throws {
+    let folder = try Folder()
+    try folder.endpoint("data", rpc: "127.0.0.1:1", pid: 1)
+    let endpoint = EndpointFile(data: folder.path("data"))
+    let problem = Problem(reason: "SOURCE_OUTSIDE_ROOTS", message: "/x is not under an allowed root.")
+    let text = ProblemReport(columns: 120, endpoint: endpoint).text(problem, heading: "ERROR")
+    #expect(text.contains("Allowed folders: /srv/files\n"))
+    #expect(text.contains("make serve ROOT=DIR"))
+    let unreadable = Problem(reason: "SOURCE_UNREADABLE", message: "Permission denied.")
+    #expect(
+      ProblemReport(columns: 120, endpoint: endpoint).text(unreadable, heading: "ERROR").contains(
+        "runs as user terrane"))
+  }
+
+  @Test("Names from the data cannot steer the terminal")
+  func hostile() {
+    var dataset = ready
+    dataset.result?.collections[0].id = "a\u{1B}]0;owned\u{07}"
+    dataset.warnings[0].message = "\u{1B}[2J"
+    dataset.name?.datasetID = "x\u{9B}y"
+    #expect(!report.text(dataset).unicodeScalars.contains { $0.value == 0x1B || $0.value == 0x07 || $0.value == 0x9B })
+  }
+
+  @Test("Other states say what can be done")
+  func others() {
+    var dataset = Dataset(datasetKey: key, name: name, status: .cancelled, state: .draft)
+    #expect(report.text(dataset).hasPrefix("CANCELLED  demo/roads/v1  nothing was published\n"))
+    dataset.status = .deleted
+    dataset.state = .deleted
+    dataset.purgeTime = ProtobufTimestamp(seconds: 1_795_443_904)
+    #expect(report.text(dataset).contains("2026-11-23 14:25 UTC"))
+    #expect(report.text(dataset).contains("terrane undelete demo/roads/v1"))
+    dataset.state = .purged
+    #expect(report.text(dataset) == "DELETED  demo/roads/v1  purged: nothing of it is left\n")
+    let running = Dataset(loading(50))
+    #expect(report.text(running).hasPrefix("PROCESSING  demo/roads/v1  [2/4] loading features: 50%"))
+  }
+
+  @Test("A list is a table")
+  func list() {
+    var failed = Dataset(datasetKey: key, name: name, status: .failed, problem: Problem(reason: "CRS_MISSING"))
+    failed.spec = DatasetSpec(metadata: Metadata(title: "Roads"))
+    #expect(
+      ListReport(columns: 120).text([ready, failed]) == """
+        NAME           STATUS              SIZE                CREATED (UTC)  TITLE
+        demo/roads/v1  ready               1,234,567 features
+        demo/roads/v1  failed CRS_MISSING                                     Roads
+
+        """)
+  }
+
+  @Test("A scan that found nothing, and one that did")
+  func scan() {
+    #expect(
+      ListReport(columns: 80).text(ScanResponse(ledgerRows: 12, things: 9)) == """
+        Compared 12 ledger rows with 9 things that exist.
+        0 exist, and no ledger row says why.
+        0 are in the ledger and do not exist.
+
+        """)
+    let found = ScanResponse(missing: [ScanFinding(kind: "table", identifier: "data.d1_b2_t0", detail: "LIVE")])
+    #expect(ListReport(columns: 80).text(found).contains("do not exist:\n    table  data.d1_b2_t0  LIVE\n"))
+  }
+}
+
+@Suite("Exit status and errors")
+struct FailureTests {
+  @Test("Every status of a dataset has its number, and only ends have one")
+  func statuses() {
+    #expect(ExitStatus(Status.ready)?.rawValue == 0)
+    #expect(ExitStatus(Status.failed)?.rawValue == 1)
+    #expect(ExitStatus(Status.cancelled)?.rawValue == 1)
+    #expect(ExitStatus(Status.inputRequired)?.rawValue == 5)
+    for status in [Status.unspecified, .requested, .provisioning, .processing, .unrecognized(99)] {
+      #expect(ExitStatus(status) == nil)
+    }
+  }
+
+  @Test("Every code of a call has its number")
+  func codes() {
+    #expect(ExitStatus(StatusCode.invalidArgument).rawValue == 2)
+    #expect(ExitStatus(StatusCode.failedPrecondition).rawValue == 2)
+    #expect(ExitStatus(StatusCode.permissionDenied).rawValue == 2)
+    #expect(ExitStatus(StatusCode.unavailable).rawValue == 3)
+    #expect(ExitStatus(StatusCode.deadlineExceeded).rawValue == 3)
+    #expect(ExitStatus(StatusCode.notFound).rawValue == 4)
+    #expect(ExitStatus(StatusCode.alreadyExists).rawValue == 4)
+    #expect(StatusCode.allCases.filter { ExitStatus($0) == .ok } == [.ok])
+    #expect(ExitStatus.interrupted.rawValue == 130)
+  }
+
+  @Test("The server's problem is what is shown, in text and in JSON")
+  func problem() {
+    let problem = Problem(
+      reason: "DATASET_EXISTS", category: .state, message: "It exists with another request.", userFixable: true,
+      remedy: "Choose another version.", details: ["fields": "spec.vector.layer"])
+    let detail = ErrorDetail(typeURL: "type.terrane/terrane.v1.Problem", value: problem.protobufBytes())
+    let failure = Failure(RPCError(.alreadyExists, "exists", details: [detail]))
+    #expect(failure.status == .notFoundOrExists)
+    #expect(failure.problem == problem)
+    #expect(
+      failure.text(columns: 80) == """
+        ERROR  DATASET_EXISTS
+
+          What happened  It exists with another request.
+          What to do     Choose another version.
+          fields         spec.vector.layer
+
+        """)
+    #expect(failure.json["error"]?["code"] == .string("ALREADY_EXISTS"))
+    #expect(failure.json["error"]?["exit_status"] == .integer(4))
+    #expect(failure.json["error"]?["problem"]?["reason"] == .string("DATASET_EXISTS"))
+    #expect(!failure.json.text.contains("\n"))
+  }
+
+  @Test("Without a problem the code speaks, and a damaged one is not believed")
+  func bare() {
+    let bare = Failure(RPCError(.deadlineExceeded, "too late"))
+    #expect(bare.problem.reason == "DEADLINE_EXCEEDED" && bare.problem.remedy.contains("--timeout"))
+    let damaged = ErrorDetail(typeURL: "type.terrane/terrane.v1.Problem", value: [0xFF, 0xFF])
+    #expect(Failure(RPCError(.notFound, "gone", details: [damaged])).problem.message == "gone")
+  }
+
+  @Test("No connection is unreachable, bad credentials are the caller's")
+  func connections() {
+    #expect(Failure(RuntimeError(.connect, "refused")).status == .unreachable)
+    #expect(Failure(RuntimeError(.handshake, "unknown ca")).status == .unreachable)
+    #expect(Failure(RuntimeError(.certificate, "no key")).status == .badRequest)
+  }
+}
