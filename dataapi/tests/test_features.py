@@ -164,3 +164,15 @@ def _own_urls(value):
     elif isinstance(value, list):
         for inner in value:
             yield from _own_urls(inner)
+
+
+def test_templated_links_are_templates(service):
+    links = service.json(f"{PLACES}/")["links"]
+    templates = [link["href"] for link in links if link.get("templated")]
+    assert PUBLIC_URL + PLACES + "/collections/{collectionId}/items/{itemId}" in templates
+    assert not any("%7B" in href for href in templates)
+    feature = service.json(f"{ITEMS}?ids=4")["features"][0]
+    assert [link["href"] for link in feature["links"]] == [
+        PUBLIC_URL + PLACES + "/collections/cities",
+        PUBLIC_URL + ITEMS + "/4",
+    ]
