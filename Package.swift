@@ -110,5 +110,13 @@ let package = Package(
     tests("FramedRPC", ["FramedRPC", "FramedCore", "FramedMessages", "ProtobufFacade", logging]),
     tests("Credentials", ["Credentials"]),
     tests("CommandLineClient", ["CommandLineClient", "TerraneMessages", "FramedRPC", "ProtobufFacade"]),
+
+    // Every kind of field, for the tests of the generated code.
+    .target(
+      name: "CKindsMessages", dependencies: ["CProtobufC", "CProtobufGuard", "CFramedMessages"], path: "Tests/Kinds/CKindsMessages"),
+    .target(
+      name: "KindsMessages", dependencies: ["FramedMessages", "ProtobufFacade", "CKindsMessages", "CProtobufGuard"],
+      path: "Tests/Kinds/KindsMessages", swiftSettings: strict),
+    tests("ProtobufFacade", ["ProtobufFacade", "KindsMessages", "CKindsMessages", "FramedMessages", "CProtobufC", "CProtobufGuard"]),
   ]
 )

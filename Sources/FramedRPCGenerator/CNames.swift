@@ -12,7 +12,7 @@ enum CNames {
 
   /// The member of a struct that holds a field, before C's own words are taken into account.
   static func member(_ field: String) -> String {
-    let name = lower(field)
+    let name = field.lowercased()
     return reserved.contains(name) ? name + "_" : name
   }
 

@@ -28,6 +28,13 @@ struct SourceText {
     depth -= 1
   }
 
+  /// A `switch`: its cases stand below its opening.
+  mutating func cases(_ opening: String, _ body: (inout SourceText) -> Void) {
+    line(opening)
+    body(&self)
+    line("}")
+  }
+
   /// `opening` ends with its brace; `body` is indented; the closing brace follows.
   mutating func block(_ opening: String, closing: String = "}", _ body: (inout SourceText) -> Void) {
     line(opening)

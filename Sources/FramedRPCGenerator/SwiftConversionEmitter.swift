@@ -43,7 +43,7 @@ struct SwiftConversionEmitter {
 
   private func member(_ name: String) -> String { "c.pointee." + SwiftNames.cMember(CNames.member(name)) }
   private func count(_ name: String) -> String { "c.pointee.n_" + CNames.member(name) }
-  private func presence(_ name: String) -> String { "c.pointee._" + name.lowercased() + "_case" }
+  private func presence(_ name: String) -> String { "c.pointee." + CNames.oneofCase("_" + name) }
 
   // MARK: From C
 
@@ -87,7 +87,7 @@ struct SwiftConversionEmitter {
 
   private func decode(_ oneof: SchemaOneof, _ index: Int, into text: inout SourceText) {
     let name = SwiftNames.property(oneof.name)
-    text.block("switch c.pointee.\(CNames.oneofCase(oneof.name)).rawValue {") { text in
+    text.cases("switch c.pointee.\(CNames.oneofCase(oneof.name)).rawValue {") { text in
       for field in message.fields where field.shape == .member(oneof: index) {
         let value: String
         if case .message(let type) = field.type {
@@ -148,7 +148,7 @@ struct SwiftConversionEmitter {
   }
 
   private func encode(_ oneof: SchemaOneof, _ index: Int, into text: inout SourceText) {
-    text.block("switch self.\(SwiftNames.property(oneof.name)) {") { text in
+    text.cases("switch self.\(SwiftNames.property(oneof.name)) {") { text in
       for field in message.fields where field.shape == .member(oneof: index) {
         text.line("case .\(SwiftNames.bareProperty(field.name))(let value):")
         text.indented { text in

@@ -17,21 +17,21 @@ struct SwiftEnumEmitter {
       text.line("case unrecognized(Int32)")
       text.line()
       text.block("public init(rawValue: Int32) {") { text in
-        text.block("switch rawValue {") { text in
+        text.cases("switch rawValue {") { text in
           for value in values { text.line("case \(value.number): self = .\(value.name)") }
           text.line("default: self = .unrecognized(rawValue)")
         }
       }
       text.line()
       text.block("public var rawValue: Int32 {") { text in
-        text.block("switch self {") { text in
+        text.cases("switch self {") { text in
           for value in values { text.line("case .\(value.name): \(value.number)") }
           text.line("case .unrecognized(let number): number")
         }
       }
       text.line()
       text.block("public var jsonName: String? {") { text in
-        text.block("switch self {") { text in
+        text.cases("switch self {") { text in
           for value in values { text.line("case .\(value.name): \"\(value.word)\"") }
           text.line("case .unrecognized: nil")
         }

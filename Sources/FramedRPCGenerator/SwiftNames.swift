@@ -5,17 +5,32 @@ enum SwiftNames {
 
   /// As ``property(_:)``, usable where a keyword needs no backticks (labels, string pieces).
   static func bareProperty(_ name: String) -> String {
-    let words = name.split(separator: "_").map { $0.lowercased() }
-    return words.enumerated().map { index, word in
+    let words = words(name)
+    let name = words.enumerated().map { index, word in
       if index == 0 { return word }
       return acronyms.contains(word) ? word.uppercased() : word.prefix(1).uppercased() + word.dropFirst()
     }.joined()
+    return name == "self" ? "selfValue" : name  // `x.self` is x, backticks or not
+  }
+
+  /// The lower-case words of `dataset_id`, `datasetId` or `DATASET_ID`.
+  private static func words(_ name: String) -> [String] {
+    var words: [String] = []
+    var previous: Character = "_"
+    for character in name {
+      if character != "_" {
+        let begins = previous == "_" || (character.isUppercase && (previous.isLowercase || previous.isNumber))
+        if begins { words.append("") }
+        words[words.count - 1] += character.lowercased()
+      }
+      previous = character
+    }
+    return words
   }
 
   /// `source_kind` → `SourceKind`
   static func oneof(_ name: String, in message: SchemaMessage) -> String {
-    let words = name.split(separator: "_").map { $0.prefix(1).uppercased() + $0.dropFirst() }
-    let candidate = words.joined()
+    let candidate = words(name).map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
     let taken = message.messages.map(\.name.path.last) + message.enums.map(\.name.path.last)
     return taken.contains(candidate) || reservedTypes.contains(candidate) ? candidate + "Choice" : candidate
   }

@@ -3,9 +3,9 @@
 #include <string.h>
 
 // How protobuf_c_message_unpack() 1.4 spends memory; tests hold these against the library:
-// a scanned member is noted in 32 bytes; the first 32 members of a message are noted on the stack, then in slabs of 64, 128 … members.
+// a scanned member is noted in 32 bytes; the first 16 members of a message are noted on the stack, then in slabs of 32, 64 … members.
 #define SCANNED_MEMBER_SIZE 32
-#define FIRST_SLAB_MEMBERS 32
+#define FIRST_SLAB_MEMBERS 16
 
 typedef struct {
   const uint8_t *start;
@@ -22,8 +22,10 @@ static bool found(Walk *walk, ProtobufGuardReason reason, const ProtobufGuardMes
 }
 
 // As the arena hands it out: in multiples of 16.
+static size_t round_up(size_t size) { return (size + 15) & ~(size_t)15; }
+
 static bool spend(Walk *walk, size_t size) {
-  size_t rounded = (size + 15) & ~(size_t)15;
+  size_t rounded = round_up(size);
   if (rounded < size || walk->left < rounded) return false;
   walk->left -= rounded;
   return true;
@@ -198,6 +200,6 @@ ProtobufGuardFinding protobuf_guard_check(const ProtobufGuardMessage *table, con
     length = 0;
   }
   Walk walk = {bytes, max_memory, &finding};
-  if (walk_message(&walk, table, bytes, bytes + length, max_depth)) finding.memory = max_memory - walk.left;
+  if (walk_message(&walk, table, bytes, bytes + length, max_depth)) finding.memory = round_up(max_memory - walk.left);
   return finding;
 }

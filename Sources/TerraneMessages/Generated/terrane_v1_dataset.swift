@@ -19,37 +19,37 @@ public enum DatasetType: ProtobufEnum {
 
   public init(rawValue: Int32) {
     switch rawValue {
-      case 0: self = .unspecified
-      case 1: self = .vector
-      case 2: self = .raster
-      case 3: self = .rasterCollection
-      case 4: self = .largeRaster
-      case 5: self = .mosaic
-      default: self = .unrecognized(rawValue)
+    case 0: self = .unspecified
+    case 1: self = .vector
+    case 2: self = .raster
+    case 3: self = .rasterCollection
+    case 4: self = .largeRaster
+    case 5: self = .mosaic
+    default: self = .unrecognized(rawValue)
     }
   }
 
   public var rawValue: Int32 {
     switch self {
-      case .unspecified: 0
-      case .vector: 1
-      case .raster: 2
-      case .rasterCollection: 3
-      case .largeRaster: 4
-      case .mosaic: 5
-      case .unrecognized(let number): number
+    case .unspecified: 0
+    case .vector: 1
+    case .raster: 2
+    case .rasterCollection: 3
+    case .largeRaster: 4
+    case .mosaic: 5
+    case .unrecognized(let number): number
     }
   }
 
   public var jsonName: String? {
     switch self {
-      case .unspecified: "unspecified"
-      case .vector: "vector"
-      case .raster: "raster"
-      case .rasterCollection: "raster_collection"
-      case .largeRaster: "large_raster"
-      case .mosaic: "mosaic"
-      case .unrecognized: nil
+    case .unspecified: "unspecified"
+    case .vector: "vector"
+    case .raster: "raster"
+    case .rasterCollection: "raster_collection"
+    case .largeRaster: "large_raster"
+    case .mosaic: "mosaic"
+    case .unrecognized: nil
     }
   }
 
@@ -76,52 +76,52 @@ public enum Status: ProtobufEnum {
 
   public init(rawValue: Int32) {
     switch rawValue {
-      case 0: self = .unspecified
-      case 1: self = .requested
-      case 2: self = .provisioning
-      case 3: self = .processing
-      case 4: self = .ready
-      case 5: self = .updating
-      case 6: self = .inputRequired
-      case 7: self = .failed
-      case 8: self = .cancelled
-      case 9: self = .deprecated
-      case 10: self = .deleted
-      default: self = .unrecognized(rawValue)
+    case 0: self = .unspecified
+    case 1: self = .requested
+    case 2: self = .provisioning
+    case 3: self = .processing
+    case 4: self = .ready
+    case 5: self = .updating
+    case 6: self = .inputRequired
+    case 7: self = .failed
+    case 8: self = .cancelled
+    case 9: self = .deprecated
+    case 10: self = .deleted
+    default: self = .unrecognized(rawValue)
     }
   }
 
   public var rawValue: Int32 {
     switch self {
-      case .unspecified: 0
-      case .requested: 1
-      case .provisioning: 2
-      case .processing: 3
-      case .ready: 4
-      case .updating: 5
-      case .inputRequired: 6
-      case .failed: 7
-      case .cancelled: 8
-      case .deprecated: 9
-      case .deleted: 10
-      case .unrecognized(let number): number
+    case .unspecified: 0
+    case .requested: 1
+    case .provisioning: 2
+    case .processing: 3
+    case .ready: 4
+    case .updating: 5
+    case .inputRequired: 6
+    case .failed: 7
+    case .cancelled: 8
+    case .deprecated: 9
+    case .deleted: 10
+    case .unrecognized(let number): number
     }
   }
 
   public var jsonName: String? {
     switch self {
-      case .unspecified: "unspecified"
-      case .requested: "requested"
-      case .provisioning: "provisioning"
-      case .processing: "processing"
-      case .ready: "ready"
-      case .updating: "updating"
-      case .inputRequired: "input_required"
-      case .failed: "failed"
-      case .cancelled: "cancelled"
-      case .deprecated: "deprecated"
-      case .deleted: "deleted"
-      case .unrecognized: nil
+    case .unspecified: "unspecified"
+    case .requested: "requested"
+    case .provisioning: "provisioning"
+    case .processing: "processing"
+    case .ready: "ready"
+    case .updating: "updating"
+    case .inputRequired: "input_required"
+    case .failed: "failed"
+    case .cancelled: "cancelled"
+    case .deprecated: "deprecated"
+    case .deleted: "deleted"
+    case .unrecognized: nil
     }
   }
 
@@ -143,40 +143,40 @@ public enum DatasetState: ProtobufEnum {
 
   public init(rawValue: Int32) {
     switch rawValue {
-      case 0: self = .unspecified
-      case 1: self = .draft
-      case 2: self = .published
-      case 3: self = .deprecated
-      case 4: self = .deleted
-      case 5: self = .purging
-      case 6: self = .purged
-      default: self = .unrecognized(rawValue)
+    case 0: self = .unspecified
+    case 1: self = .draft
+    case 2: self = .published
+    case 3: self = .deprecated
+    case 4: self = .deleted
+    case 5: self = .purging
+    case 6: self = .purged
+    default: self = .unrecognized(rawValue)
     }
   }
 
   public var rawValue: Int32 {
     switch self {
-      case .unspecified: 0
-      case .draft: 1
-      case .published: 2
-      case .deprecated: 3
-      case .deleted: 4
-      case .purging: 5
-      case .purged: 6
-      case .unrecognized(let number): number
+    case .unspecified: 0
+    case .draft: 1
+    case .published: 2
+    case .deprecated: 3
+    case .deleted: 4
+    case .purging: 5
+    case .purged: 6
+    case .unrecognized(let number): number
     }
   }
 
   public var jsonName: String? {
     switch self {
-      case .unspecified: "unspecified"
-      case .draft: "draft"
-      case .published: "published"
-      case .deprecated: "deprecated"
-      case .deleted: "deleted"
-      case .purging: "purging"
-      case .purged: "purged"
-      case .unrecognized: nil
+    case .unspecified: "unspecified"
+    case .draft: "draft"
+    case .published: "published"
+    case .deprecated: "deprecated"
+    case .deleted: "deleted"
+    case .purging: "purging"
+    case .purged: "purged"
+    case .unrecognized: nil
     }
   }
 
@@ -199,43 +199,43 @@ public enum OperationState: ProtobufEnum {
 
   public init(rawValue: Int32) {
     switch rawValue {
-      case 0: self = .unspecified
-      case 1: self = .queued
-      case 2: self = .running
-      case 3: self = .inputRequired
-      case 4: self = .cancelling
-      case 5: self = .succeeded
-      case 6: self = .failed
-      case 7: self = .cancelled
-      default: self = .unrecognized(rawValue)
+    case 0: self = .unspecified
+    case 1: self = .queued
+    case 2: self = .running
+    case 3: self = .inputRequired
+    case 4: self = .cancelling
+    case 5: self = .succeeded
+    case 6: self = .failed
+    case 7: self = .cancelled
+    default: self = .unrecognized(rawValue)
     }
   }
 
   public var rawValue: Int32 {
     switch self {
-      case .unspecified: 0
-      case .queued: 1
-      case .running: 2
-      case .inputRequired: 3
-      case .cancelling: 4
-      case .succeeded: 5
-      case .failed: 6
-      case .cancelled: 7
-      case .unrecognized(let number): number
+    case .unspecified: 0
+    case .queued: 1
+    case .running: 2
+    case .inputRequired: 3
+    case .cancelling: 4
+    case .succeeded: 5
+    case .failed: 6
+    case .cancelled: 7
+    case .unrecognized(let number): number
     }
   }
 
   public var jsonName: String? {
     switch self {
-      case .unspecified: "unspecified"
-      case .queued: "queued"
-      case .running: "running"
-      case .inputRequired: "input_required"
-      case .cancelling: "cancelling"
-      case .succeeded: "succeeded"
-      case .failed: "failed"
-      case .cancelled: "cancelled"
-      case .unrecognized: nil
+    case .unspecified: "unspecified"
+    case .queued: "queued"
+    case .running: "running"
+    case .inputRequired: "input_required"
+    case .cancelling: "cancelling"
+    case .succeeded: "succeeded"
+    case .failed: "failed"
+    case .cancelled: "cancelled"
+    case .unrecognized: nil
     }
   }
 
@@ -375,31 +375,31 @@ public struct VectorOptions: ProtobufMessage {
 
     public init(rawValue: Int32) {
       switch rawValue {
-        case 0: self = .unspecified
-        case 1: self = .drop
-        case 2: self = .keep
-        case 3: self = .fail
-        default: self = .unrecognized(rawValue)
+      case 0: self = .unspecified
+      case 1: self = .drop
+      case 2: self = .keep
+      case 3: self = .fail
+      default: self = .unrecognized(rawValue)
       }
     }
 
     public var rawValue: Int32 {
       switch self {
-        case .unspecified: 0
-        case .drop: 1
-        case .keep: 2
-        case .fail: 3
-        case .unrecognized(let number): number
+      case .unspecified: 0
+      case .drop: 1
+      case .keep: 2
+      case .fail: 3
+      case .unrecognized(let number): number
       }
     }
 
     public var jsonName: String? {
       switch self {
-        case .unspecified: "unspecified"
-        case .drop: "drop"
-        case .keep: "keep"
-        case .fail: "fail"
-        case .unrecognized: nil
+      case .unspecified: "unspecified"
+      case .drop: "drop"
+      case .keep: "keep"
+      case .fail: "fail"
+      case .unrecognized: nil
       }
     }
 
@@ -447,28 +447,28 @@ public struct DatasetSpec: ProtobufMessage {
 
     public init(rawValue: Int32) {
       switch rawValue {
-        case 0: self = .unspecified
-        case 1: self = .`public`
-        case 2: self = .`private`
-        default: self = .unrecognized(rawValue)
+      case 0: self = .unspecified
+      case 1: self = .`public`
+      case 2: self = .`private`
+      default: self = .unrecognized(rawValue)
       }
     }
 
     public var rawValue: Int32 {
       switch self {
-        case .unspecified: 0
-        case .`public`: 1
-        case .`private`: 2
-        case .unrecognized(let number): number
+      case .unspecified: 0
+      case .`public`: 1
+      case .`private`: 2
+      case .unrecognized(let number): number
       }
     }
 
     public var jsonName: String? {
       switch self {
-        case .unspecified: "unspecified"
-        case .`public`: "public"
-        case .`private`: "private"
-        case .unrecognized: nil
+      case .unspecified: "unspecified"
+      case .`public`: "public"
+      case .`private`: "private"
+      case .unrecognized: nil
       }
     }
 
@@ -521,28 +521,28 @@ public struct Operation: ProtobufMessage {
 
     public init(rawValue: Int32) {
       switch rawValue {
-        case 0: self = .unspecified
-        case 1: self = .create
-        case 2: self = .update
-        default: self = .unrecognized(rawValue)
+      case 0: self = .unspecified
+      case 1: self = .create
+      case 2: self = .update
+      default: self = .unrecognized(rawValue)
       }
     }
 
     public var rawValue: Int32 {
       switch self {
-        case .unspecified: 0
-        case .create: 1
-        case .update: 2
-        case .unrecognized(let number): number
+      case .unspecified: 0
+      case .create: 1
+      case .update: 2
+      case .unrecognized(let number): number
       }
     }
 
     public var jsonName: String? {
       switch self {
-        case .unspecified: "unspecified"
-        case .create: "create"
-        case .update: "update"
-        case .unrecognized: nil
+      case .unspecified: "unspecified"
+      case .create: "create"
+      case .update: "update"
+      case .unrecognized: nil
       }
     }
 
@@ -1168,8 +1168,8 @@ extension DatasetSpec: ProtobufCBacked {
     if let value = c.pointee.vector_options { self.vectorOptions = VectorOptions(copying: value) }
     self.visibility = DatasetSpec.Visibility(rawValue: Int32(truncatingIfNeeded: c.pointee.visibility.rawValue))
     switch c.pointee.source_case.rawValue {
-      case 2: self.source = .vector(c.pointee.vector.map { VectorSource(copying: $0) } ?? VectorSource())
-      default: break
+    case 2: self.source = .vector(c.pointee.vector.map { VectorSource(copying: $0) } ?? VectorSource())
+    default: break
     }
   }
 
@@ -1179,10 +1179,10 @@ extension DatasetSpec: ProtobufCBacked {
     if let value = self.vectorOptions { c.pointee.vector_options = arena.message(value) }
     c.pointee.visibility = .init(rawValue: .init(truncatingIfNeeded: self.visibility.rawValue))
     switch self.source {
-      case .vector(let value):
-        c.pointee.source_case = .init(rawValue: 2)
-        c.pointee.vector = arena.message(value)
-      case nil: break
+    case .vector(let value):
+      c.pointee.source_case = .init(rawValue: 2)
+      c.pointee.vector = arena.message(value)
+    case nil: break
     }
   }
 }

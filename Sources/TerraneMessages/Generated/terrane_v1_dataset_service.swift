@@ -349,21 +349,21 @@ extension DatasetRef: ProtobufCBacked {
 
   package init(copying c: UnsafePointer<CMessage>) {
     switch c.pointee.by_case.rawValue {
-      case 1: self.by = .datasetKey(String(protobuf: c.pointee.dataset_key))
-      case 2: self.by = .name(c.pointee.name.map { DatasetName(copying: $0) } ?? DatasetName())
-      default: break
+    case 1: self.by = .datasetKey(String(protobuf: c.pointee.dataset_key))
+    case 2: self.by = .name(c.pointee.name.map { DatasetName(copying: $0) } ?? DatasetName())
+    default: break
     }
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
     switch self.by {
-      case .datasetKey(let value):
-        c.pointee.by_case = .init(rawValue: 1)
-        c.pointee.dataset_key = arena.string(value)
-      case .name(let value):
-        c.pointee.by_case = .init(rawValue: 2)
-        c.pointee.name = arena.message(value)
-      case nil: break
+    case .datasetKey(let value):
+      c.pointee.by_case = .init(rawValue: 1)
+      c.pointee.dataset_key = arena.string(value)
+    case .name(let value):
+      c.pointee.by_case = .init(rawValue: 2)
+      c.pointee.name = arena.message(value)
+    case nil: break
     }
   }
 }

@@ -60,43 +60,43 @@ public struct Problem: ProtobufMessage {
 
     public init(rawValue: Int32) {
       switch rawValue {
-        case 0: self = .unspecified
-        case 1: self = .request
-        case 2: self = .source
-        case 3: self = .data
-        case 4: self = .state
-        case 5: self = .resource
-        case 6: self = .system
-        case 7: self = .permission
-        default: self = .unrecognized(rawValue)
+      case 0: self = .unspecified
+      case 1: self = .request
+      case 2: self = .source
+      case 3: self = .data
+      case 4: self = .state
+      case 5: self = .resource
+      case 6: self = .system
+      case 7: self = .permission
+      default: self = .unrecognized(rawValue)
       }
     }
 
     public var rawValue: Int32 {
       switch self {
-        case .unspecified: 0
-        case .request: 1
-        case .source: 2
-        case .data: 3
-        case .state: 4
-        case .resource: 5
-        case .system: 6
-        case .permission: 7
-        case .unrecognized(let number): number
+      case .unspecified: 0
+      case .request: 1
+      case .source: 2
+      case .data: 3
+      case .state: 4
+      case .resource: 5
+      case .system: 6
+      case .permission: 7
+      case .unrecognized(let number): number
       }
     }
 
     public var jsonName: String? {
       switch self {
-        case .unspecified: "unspecified"
-        case .request: "request"
-        case .source: "source"
-        case .data: "data"
-        case .state: "state"
-        case .resource: "resource"
-        case .system: "system"
-        case .permission: "permission"
-        case .unrecognized: nil
+      case .unspecified: "unspecified"
+      case .request: "request"
+      case .source: "source"
+      case .data: "data"
+      case .state: "state"
+      case .resource: "resource"
+      case .system: "system"
+      case .permission: "permission"
+      case .unrecognized: nil
       }
     }
 
