@@ -39,6 +39,7 @@ public enum ReasonTable {
     fixable(
       "REQUEST_ID_REUSED", .request, "The request id was used before for another body.",
       "Draw a new request id for each new request."),
+    fixable("TOO_MANY_LAYERS", .request, "The source has more layers than one dataset may hold.", "Name the layer that is wanted (--layer)."),
     fixable("CRS_INVALID", .request, "The CRS of the request is not one PROJ knows.", "Give it as EPSG:code, WKT or PROJJSON."),
     fixable(
       "LAYER_NOT_FOUND", .request, "The source has no layer of that name.", "Choose one of the layers listed in the details."),
@@ -65,7 +66,13 @@ public enum ReasonTable {
     fixable(
       "FORMAT_REFUSED", .source, "The format is refused: it can point at other files or hosts.",
       "Give the data itself rather than a file that refers to it."),
-    fixable("ARCHIVE_REFUSED", .source, "The archive is unsafe or holds more than one dataset.", "Zip one dataset, without paths."),
+    fixable("SOURCE_INVALID", .source, "The source's address is no valid URL.", "Give it as file:///path/to/file."),
+    fixable(
+      "SOURCE_INCOMPLETE", .source, "A part of the source is missing.",
+      "Put the part that is named beside the file (a shapefile is .shp, .shx and .dbf)."),
+    fixable("SOURCE_IN_USE", .source, "Another program is writing to the source.", "Close that program, then retry."),
+    fixable("ARCHIVE_REFUSED", .source, "The archive is unsafe to unpack.", "Zip one dataset again, without paths or passwords."),
+    fixable("ARCHIVE_AMBIGUOUS", .source, "The archive does not hold exactly one dataset.", "Zip one dataset."),
   ]
 
   private static let data: [ReasonEntry] = [
@@ -86,7 +93,10 @@ public enum ReasonTable {
     fixable(
       "NO_GEOMETRY", .data, "No layer of the source has geometries.",
       "Name the columns that hold coordinates (those that could are in the details)."),
-    fixable("NULL_GEOMETRY", .data, "A feature has no geometry and the request forbids that.", "Ask for null_geometry=DROP, or mend the source."),
+    fixable("NULL_GEOMETRY_REFUSED", .data, "A feature has no geometry and the request forbids that.", "Ask for null_geometry=DROP, or mend the source."),
+    fixable(
+      "COORDINATES_INVALID", .data, "A row's coordinates or WKT are no geometry.",
+      "Mend the row that is named, or name the right columns."),
     fixable("TOO_MANY_COLUMNS", .data, "The layer has over 1,500 columns.", "Leave columns out."),
     fixable("ENCODING_ERROR", .data, "Text is not in the encoding stated.", "Give `encoding`, or convert the source to UTF-8."),
     fixable("GEOMETRY_UNSUPPORTED", .data, "A geometry is of a kind that cannot be stored.", "Convert it to points, lines or polygons."),
@@ -121,6 +131,9 @@ public enum ReasonTable {
   private static let system: [ReasonEntry] = [
     notFixable("DATABASE_ERROR", .system, "The database refused a statement.", "Retry; report it with the log if it stays."),
     notFixable("DATABASE_UNAVAILABLE", .system, "The database does not answer.", "Try again shortly."),
+    notFixable("DATA_API_UNAVAILABLE", .system, "The data API does not answer.", "Try again shortly."),
+    notFixable("PARAMETERS_INVALID", .system, "Planner and worker disagree about a step's parameters.", "Run server and workers of one version."),
+    notFixable("JOB_TYPE_UNKNOWN", .system, "A worker has no handler for a step.", "Run server and workers of one version."),
     notFixable("PERMISSION_DENIED", .permission, "The caller's roles do not allow this call.", "Ask for credentials with the role that is named."),
     notFixable("INTERNAL", .system, "A defect of the server.", "Report it with the request id."),
   ]

@@ -1,0 +1,85 @@
+internal import PostgreSQL
+
+/// The reads that answers and moves are made of.
+enum DatasetQueries {
+  /// Records by row key; one that does not exist is absent.
+  static func records(pks: [Int64], on session: some PostgresSession) async throws -> [Int64: DatasetRecord] {
+    guard !pks.isEmpty else { return [:] }
+    let rows = try await session.query(
+      "SELECT \(DatasetRecord.columns) FROM datasets.records WHERE pk = ANY ($1)", [.int64Array(pks)])
+    var records: [Int64: DatasetRecord] = [:]
+    for row in rows.rows {
+      let record = try DatasetRecord(row)
+      records[record.pk] = record
+    }
+    return records
+  }
+
+  static func record(pk: Int64, on session: some PostgresSession) async throws -> DatasetRecord {
+    guard let record = try await records(pks: [pk], on: session)[pk] else {
+      throw Problem(.datasetNotFound, "the dataset is gone")
+    }
+    return record
+  }
+
+  /// The living generation of a key, else (where `includingPurged`) the newest that was purged.
+  static func newest(_ key: DatasetKey, includingPurged: Bool, on session: some PostgresSession) async throws
+    -> DatasetRecord?
+  {
+    let rows = try await session.query(
+      """
+      SELECT \(DatasetRecord.columns) FROM datasets.records
+      WHERE key = $1 AND ($2 OR state NOT IN ('PURGING', 'PURGED')) ORDER BY generation DESC LIMIT 1
+      """, [.bytea(key.bytes), .bool(includingPurged)])
+    return try rows.rows.first.map(DatasetRecord.init)
+  }
+
+  /// As `newest`, or `DATASET_NOT_FOUND`.
+  static func existing(_ key: DatasetKey, on session: some PostgresSession) async throws -> DatasetRecord {
+    guard let record = try await newest(key, includingPurged: false, on: session) else {
+      throw Problem(.datasetNotFound, "there is no dataset with key \(key)", details: ["dataset_key": "\(key)"])
+    }
+    return record
+  }
+
+  /// Datasets below a row key, newest first.
+  static func page(_ page: ListPage, on session: some PostgresSession) async throws -> [DatasetRecord] {
+    let rows = try await session.query(
+      """
+      SELECT \(DatasetRecord.columns) FROM datasets.records
+      WHERE pk < $1 AND ($2 = '' OR namespace = $2) AND ($3 = '' OR dataset_id = $3)
+        AND ($4 OR state NOT IN ('DELETED', 'PURGING', 'PURGED')) AND ($6::text[] IS NULL OR namespace = ANY ($6))
+      ORDER BY pk DESC LIMIT $5
+      """,
+      [
+        .int64(page.before), .text(page.namespace), .text(page.datasetID), .bool(page.showDeleted),
+        .int64(Int64(page.limit)), page.namespaces.map { .textArray($0) } ?? .null,
+      ])
+    return try rows.rows.map(DatasetRecord.init)
+  }
+}
+
+/// Which datasets a list shows.
+public struct ListPage: Sendable {
+  /// Only rows with a smaller pk; `Int64.max` for the first page.
+  public var before: Int64
+  public var limit: Int
+  /// Empty: every namespace in `namespaces`.
+  public var namespace: String
+  public var datasetID: String
+  public var showDeleted: Bool
+  /// The namespaces the caller may read; nil: all.
+  public var namespaces: [String]?
+
+  public init(
+    before: Int64 = .max, limit: Int, namespace: String = "", datasetID: String = "", showDeleted: Bool = false,
+    namespaces: [String]? = nil
+  ) {
+    self.before = before
+    self.limit = limit
+    self.namespace = namespace
+    self.datasetID = datasetID
+    self.showDeleted = showDeleted
+    self.namespaces = namespaces
+  }
+}

@@ -1,0 +1,132 @@
+public import CoreMachine
+public import PostgreSQL
+
+/// A dataset as it is answered: the row, its operation and its progress. Times are microseconds since 1970.
+public struct DatasetRecord: Sendable {
+  public var pk: Int64
+  public var key: DatasetKey
+  public var generation: Int64
+  public var identity: DatasetIdentity
+  public var state: DatasetState
+  public var formerState: DatasetState?
+  public var spec: DatasetSpec
+  public var result: DatasetResult?
+  /// Position in the change feed.
+  public var statusSeq: Int64
+  public var operation: OperationSummary?
+  public var progress: ProgressSummary?
+  public var created: Int64
+  public var updated: Int64
+  public var published: Int64?
+  public var deleted: Int64?
+  public var purge: Int64?
+
+  public struct OperationSummary: Sendable {
+    public var id: Int64
+    public var kind: String
+    public var state: OperationState
+    public var retryOf: Int64?
+    public var problem: Problem?
+    /// Weights of the chain's steps; nil until it is planned.
+    public var stepWeights: [Double]?
+    public var created: Int64
+    public var started: Int64?
+    public var ended: Int64?
+  }
+
+  public struct ProgressSummary: Sendable {
+    /// From 1.
+    public var step: Int
+    public var jobType: String
+    public var phase: String
+    public var done: Int64
+    public var total: Int64?
+    public var unit: String
+    public var message: String
+    /// 0…1 of the step.
+    public var fraction: Double
+    /// Units a second.
+    public var rate: Double?
+    public var warnings: [String: Int64]
+  }
+
+  public var status: OutwardStatus {
+    OutwardStatus(dataset: state, operation: operation?.state, isPlanned: operation?.stepWeights != nil)
+  }
+
+  /// True while an operation is under way.
+  public var isBusy: Bool { operation.map { !$0.state.isTerminal } ?? false }
+
+  static let columns = """
+    pk, key, generation, namespace, dataset_id, resource_id, version_id, state, former_state, spec::text AS spec,
+    result::text AS result, status_seq, operation_id, operation_kind, operation_state, retry_of,
+    operation_problem::text AS operation_problem, step_weights::text AS step_weights, operation_created_us,
+    operation_started_us, operation_ended_us, progress_step, progress_job_type, progress_phase, progress_done,
+    progress_total, progress_unit, progress_message, progress_fraction, progress_rate, progress_warnings, created_us,
+    updated_us, published_us, deleted_us, purge_us
+    """
+
+  /// Reads a row of datasets.records with `columns`.
+  init(_ row: PGRow) throws {
+    pk = try row.int64("pk")
+    guard let key = DatasetKey(bytes: try row.bytes("key")) else { throw RecordError.malformed("key", pk) }
+    self.key = key
+    generation = try row.int64("generation")
+    identity = try DatasetIdentity(
+      namespace: row.text("namespace"), datasetID: row.text("dataset_id"), resourceID: row.text("resource_id"),
+      versionID: row.text("version_id"))
+    guard let state = DatasetState(rawValue: try row.text("state")) else { throw RecordError.malformed("state", pk) }
+    self.state = state
+    formerState = try row.optionalText("former_state").flatMap(DatasetState.init(rawValue:))
+    spec = try DatasetSpec(storedJSON: row.text("spec"))
+    result = try row.optionalText("result").map { try JSON.decode(DatasetResult.self, from: $0) }
+    statusSeq = try row.int64("status_seq")
+    created = try row.int64("created_us")
+    updated = try row.int64("updated_us")
+    published = try row.optionalInt64("published_us")
+    deleted = try row.optionalInt64("deleted_us")
+    purge = try row.optionalInt64("purge_us")
+    operation = try OperationSummary(row)
+    progress = try ProgressSummary(row)
+  }
+
+  enum RecordError: Error { case malformed(String, Int64) }
+}
+
+extension DatasetRecord.OperationSummary {
+  fileprivate init?(_ row: PGRow) throws {
+    guard let id = try row.optionalInt64("operation_id"),
+      let state = OperationState(rawValue: try row.text("operation_state"))
+    else { return nil }
+    self.id = id
+    self.state = state
+    kind = try row.text("operation_kind")
+    retryOf = try row.optionalInt64("retry_of")
+    problem = try row.optionalText("operation_problem").map { try Problem(taskReport: $0) }
+    stepWeights = try row.optionalText("step_weights").map(Self.weights)
+    created = try row.int64("operation_created_us")
+    started = try row.optionalInt64("operation_started_us")
+    ended = try row.optionalInt64("operation_ended_us")
+  }
+
+  /// `{4,86,2,8}`, PostgreSQL's text of an array.
+  private static func weights(_ text: String) -> [Double] {
+    text.dropFirst().dropLast().split(separator: ",").compactMap { Double($0) }
+  }
+}
+
+extension DatasetRecord.ProgressSummary {
+  fileprivate init?(_ row: PGRow) throws {
+    guard let step = try row.optionalInt32("progress_step") else { return nil }
+    self.step = Int(step)
+    jobType = try row.text("progress_job_type")
+    phase = try row.text("progress_phase")
+    done = try row.int64("progress_done")
+    total = try row.optionalInt64("progress_total")
+    unit = try row.text("progress_unit")
+    message = try row.text("progress_message")
+    fraction = try row.float8("progress_fraction")
+    rate = try row.optionalFloat8("progress_rate")
+    warnings = try row.optionalText("progress_warnings").map { try JSON.decode([String: Int64].self, from: $0) } ?? [:]
+  }
+}
