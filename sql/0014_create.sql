@@ -25,7 +25,7 @@ BEGIN
 
   -- 2. Datasets, in the order of their keys so that two batches cannot wait for each other.
   WITH input AS (
-    SELECT t.*, o FROM unnest(keys, namespaces, dataset_ids, resource_ids, version_ids, dataset_types, specs, actors, request_ids)
+    SELECT t.* FROM unnest(keys, namespaces, dataset_ids, resource_ids, version_ids, dataset_types, specs, actors, request_ids)
       WITH ORDINALITY t(k, n, d, r, v, ty, s, a, q, o) WHERE q IS NULL OR o = ANY (owned)
   ), firsts AS (
     SELECT DISTINCT ON (k) * FROM input ORDER BY k, o

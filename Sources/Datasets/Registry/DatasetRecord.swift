@@ -60,14 +60,14 @@ public struct DatasetRecord: Sendable {
   static let columns = """
     pk, key, generation, namespace, dataset_id, resource_id, version_id, state, former_state, spec::text AS spec,
     result::text AS result, status_seq, operation_id, operation_kind, operation_state, retry_of,
-    operation_problem::text AS operation_problem, step_weights::text AS step_weights, operation_created_us,
+    operation_problem::text AS operation_problem, step_weights, operation_created_us,
     operation_started_us, operation_ended_us, progress_step, progress_job_type, progress_phase, progress_done,
     progress_total, progress_unit, progress_message, progress_fraction, progress_rate, progress_warnings, created_us,
     updated_us, published_us, deleted_us, purge_us
     """
 
   /// Reads a row of datasets.records with `columns`.
-  init(_ row: PGRow) throws {
+  init(_ row: PGResult.Row) throws {
     pk = try row.int64("pk")
     guard let key = DatasetKey(bytes: try row.bytes("key")) else { throw RecordError.malformed("key", pk) }
     self.key = key
@@ -94,7 +94,7 @@ public struct DatasetRecord: Sendable {
 }
 
 extension DatasetRecord.OperationSummary {
-  fileprivate init?(_ row: PGRow) throws {
+  fileprivate init?(_ row: PGResult.Row) throws {
     guard let id = try row.optionalInt64("operation_id"),
       let state = OperationState(rawValue: try row.text("operation_state"))
     else { return nil }
@@ -103,20 +103,16 @@ extension DatasetRecord.OperationSummary {
     kind = try row.text("operation_kind")
     retryOf = try row.optionalInt64("retry_of")
     problem = try row.optionalText("operation_problem").map { try Problem(taskReport: $0) }
-    stepWeights = try row.optionalText("step_weights").map(Self.weights)
+    stepWeights = try row.optionalArray("step_weights")
     created = try row.int64("operation_created_us")
     started = try row.optionalInt64("operation_started_us")
     ended = try row.optionalInt64("operation_ended_us")
   }
 
-  /// `{4,86,2,8}`, PostgreSQL's text of an array.
-  private static func weights(_ text: String) -> [Double] {
-    text.dropFirst().dropLast().split(separator: ",").compactMap { Double($0) }
-  }
 }
 
 extension DatasetRecord.ProgressSummary {
-  fileprivate init?(_ row: PGRow) throws {
+  fileprivate init?(_ row: PGResult.Row) throws {
     guard let step = try row.optionalInt32("progress_step") else { return nil }
     self.step = Int(step)
     jobType = try row.text("progress_job_type")
@@ -125,8 +121,8 @@ extension DatasetRecord.ProgressSummary {
     total = try row.optionalInt64("progress_total")
     unit = try row.text("progress_unit")
     message = try row.text("progress_message")
-    fraction = try row.float8("progress_fraction")
-    rate = try row.optionalFloat8("progress_rate")
+    fraction = try row.double("progress_fraction")
+    rate = try row.optionalDouble("progress_rate")
     warnings = try row.optionalText("progress_warnings").map { try JSON.decode([String: Int64].self, from: $0) } ?? [:]
   }
 }
