@@ -50,6 +50,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     // C: system libraries (headers and a module map, nothing else) and small targets of our own.
@@ -93,7 +94,12 @@ let package = Package(
 
     // The RPC face, and programs: wiring only.
     swift("Services", ["Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
-    program("terraned", ["Services", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "CProcess", logging, arguments]),
+    program(
+      "terraned",
+      [
+        "Services", "Datasets", "CoreMachine", "PostgreSQL", "FramedRPC", "Credentials", "JobTypes", "CProcess", logging,
+        arguments, .product(name: "Yams", package: "Yams"),
+      ]),
     program(
       "terrane",
       ["CommandLineClient", "Credentials", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", arguments]),

@@ -13,7 +13,7 @@ struct DatasetMoves: Sendable {
 
   /// Ends the operation under way.
   func cancel(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move { transaction in
+    try await move("cancel") { transaction in
       let dataset = try await DatasetQueries.existing(key, on: transaction)
       guard let operation = dataset.operation, !operation.state.isTerminal else {
         if dataset.operation?.state == .cancelled, !dataset.state.isServed { return dataset }
@@ -31,7 +31,7 @@ struct DatasetMoves: Sendable {
   func retry(_ key: DatasetKey, _ caller: Caller, firstParameters: @Sendable @escaping (DatasetRecord) throws -> String)
     async throws -> DatasetRecord
   {
-    try await move { transaction in
+    try await move("retry") { transaction in
       if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "RetryDataset", transaction) {
         return try await DatasetQueries.record(pk: pk, on: transaction)
       }
@@ -50,7 +50,7 @@ struct DatasetMoves: Sendable {
 
   /// Withdraws a dataset: route and STAC item go, a running operation is cancelled, tables stay until purge.
   func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move { transaction in
+    try await move("delete") { transaction in
       if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "DeleteDataset", transaction) {
         return try await DatasetQueries.record(pk: pk, on: transaction)
       }
@@ -60,12 +60,12 @@ struct DatasetMoves: Sendable {
       if let operation = dataset.operation, !operation.state.isTerminal, operation.state != .cancelling {
         try await cancelOperation(operation.id, transaction)
       }
-      try await transaction.statement(
+      try await transaction.compareAndSet(
         """
         UPDATE datasets.datasets SET state = 'DELETED', former_state = state, deleted_at = now(), updated_at = now(),
           purge_at = now() + make_interval(secs => $3) WHERE pk = $1 AND state = $2 RETURNING 1
-        """, [.int64(dataset.pk), .text(dataset.state.rawValue), .float8(Double(retention))], at: "delete.state")
-      try await transaction.effect("SELECT datasets.withdraw($1)", [.int64(dataset.pk)], at: "delete.withdraw")
+        """, [.int64(dataset.pk), .text(dataset.state.rawValue), .float8(Double(retention))])
+      try await transaction.query("SELECT datasets.withdraw($1)", [.int64(dataset.pk)])
       try await event("delete", dataset, to: .deleted, caller, transaction)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
@@ -74,18 +74,18 @@ struct DatasetMoves: Sendable {
 
   /// Brings a deleted dataset back as it was published. A cancelled operation stays cancelled.
   func undelete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move { transaction in
+    try await move("undelete") { transaction in
       let dataset = try await DatasetQueries.existing(key, on: transaction)
       guard dataset.state == .deleted, let former = dataset.formerState else {
         throw illegal("undelete", dataset, because: "it is not deleted")
       }
-      try await transaction.statement(
+      try await transaction.compareAndSet(
         """
         UPDATE datasets.datasets SET state = former_state, former_state = NULL, deleted_at = NULL, purge_at = NULL,
           updated_at = now() WHERE pk = $1 AND state = 'DELETED' RETURNING 1
-        """, [.int64(dataset.pk)], at: "undelete.state")
+        """, [.int64(dataset.pk)])
       if former.isServed {
-        try await transaction.effect("SELECT datasets.restore($1)", [.int64(dataset.pk)], at: "undelete.restore")
+        try await transaction.query("SELECT datasets.restore($1)", [.int64(dataset.pk)])
       }
       try await event("undelete", dataset, to: former, caller, transaction)
       try await touch(dataset, transaction)
@@ -95,18 +95,18 @@ struct DatasetMoves: Sendable {
 
   /// Begins the end of a deleted dataset: nothing undeletes it any more, its identity is free, a duty removes what it left.
   func purge(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move { transaction in
+    try await move("purge") { transaction in
       guard let dataset = try await DatasetQueries.newest(key, includingPurged: true, on: transaction) else {
         throw Problem(.datasetNotFound, "there is no dataset with key \(key)")
       }
       if dataset.state == .purging || dataset.state == .purged { return dataset }
       guard dataset.state == .deleted else { throw illegal("purge", dataset, because: "it is not deleted") }
-      try await transaction.statement(
+      try await transaction.compareAndSet(
         "UPDATE datasets.datasets SET state = 'PURGING', updated_at = now() WHERE pk = $1 AND state = 'DELETED' RETURNING 1",
-        [.int64(dataset.pk)], at: "purge.state")
-      try await transaction.effect(
+        [.int64(dataset.pk)])
+      try await transaction.query(
         "INSERT INTO coremachine.duties (kind, key) VALUES ('purge', $1) ON CONFLICT (kind, key) DO NOTHING",
-        [.text(String(dataset.pk))], at: "purge.duty")
+        [.text(String(dataset.pk))])
       try await event("purge", dataset, to: .purging, caller, transaction)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
@@ -115,34 +115,35 @@ struct DatasetMoves: Sendable {
 
   // MARK: What moves are made of
 
-  /// Runs a move; where a compare-and-set lost to another call, looks again.
-  func move<T: Sendable>(_ body: @Sendable @escaping (PostgresTransaction) async throws -> T) async throws -> T {
+  /// Runs a move; where a compare-and-set lost to another call, looks again. `name` also names the statement boundaries at
+  /// which crash tests end the process.
+  func move<T: Sendable>(_ name: String, _ body: @Sendable @escaping (PostgresTransaction) async throws -> T) async throws -> T {
     for _ in 0..<4 {
-      do { return try await pool.transaction(body) } catch is LostRace { continue }
+      do { return try await pool.transaction(TransactionOptions(failPoints: name), body) } catch is LostRace { continue }
     }
     throw Problem(.overloaded, "the dataset changes faster than this call can follow; try again")
   }
 
   func cancelOperation(_ id: Int64, _ transaction: PostgresTransaction) async throws {
-    try await transaction.effect("SELECT coremachine.cancel_operation($1)", [.int64(id)], at: "cancel.operation")
+    try await transaction.query("SELECT coremachine.cancel_operation($1)", [.int64(id)])
   }
 
   /// Starts a new operation of a dataset.
   func begin(
     _ dataset: DatasetRecord, retryOf: Int64?, parameters: String, _ transaction: PostgresTransaction
   ) async throws {
-    try await transaction.statement(
+    try await transaction.compareAndSet(
       """
       WITH begun AS (SELECT (coremachine.begin_operations(ARRAY[$1::bigint], ARRAY['create'], ARRAY[$2::bigint],
         ARRAY['probe'], ARRAY[$3::text]))[1] AS id)
       UPDATE datasets.datasets SET operation_id = begun.id, updated_at = now() FROM begun WHERE pk = $1 RETURNING 1
-      """, [.int64(dataset.pk), retryOf.map { .int64($0) } ?? .null, .text(parameters)], at: "begin.operation")
+      """, [.int64(dataset.pk), retryOf.map { .int64($0) } ?? .null, .text(parameters)])
   }
 
   func event(
     _ name: String, _ dataset: DatasetRecord, to: DatasetState, _ caller: Caller, _ transaction: PostgresTransaction
   ) async throws {
-    try await transaction.effect(
+    try await transaction.query(
       """
       INSERT INTO datasets.events (dataset_pk, actor, move, from_state, to_state, request_id, operation_id)
       VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -150,12 +151,12 @@ struct DatasetMoves: Sendable {
       [
         .int64(dataset.pk), .text(caller.principal), .text(name), .text(dataset.state.rawValue), .text(to.rawValue),
         caller.requestID.map { .bytea($0) } ?? .null, dataset.operation.map { .int64($0.id) } ?? .null,
-      ], at: "\(name).event")
+      ])
   }
 
   /// Takes the change number: the last statement of a transaction that changes outward status.
   func touch(_ dataset: DatasetRecord, _ transaction: PostgresTransaction) async throws {
-    try await transaction.effect("SELECT coremachine.touch(ARRAY[$1::bigint])", [.int64(dataset.pk)], at: "move.touch")
+    try await transaction.query("SELECT coremachine.touch(ARRAY[$1::bigint])", [.int64(dataset.pk)])
   }
 
   func illegal(_ move: String, _ dataset: DatasetRecord, because why: String) -> Problem {
@@ -172,16 +173,8 @@ struct DatasetMoves: Sendable {
 struct LostRace: Error {}
 
 extension PostgresTransaction {
-  /// A compare-and-set: exactly one row must come back, else `LostRace`. `point` names the boundary for crash tests.
-  func statement(_ sql: String, _ parameters: [PGValue], at point: String) async throws {
-    let rows = try await query(sql, parameters).rows
-    try FailPoint.reached(point)
-    if rows.isEmpty { throw LostRace() }
-  }
-
-  /// A statement whose rows do not matter.
-  func effect(_ sql: String, _ parameters: [PGValue], at point: String) async throws {
-    _ = try await query(sql, parameters)
-    try FailPoint.reached(point)
+  /// A compare-and-set: exactly one row must come back, else `LostRace`.
+  func compareAndSet(_ sql: String, _ parameters: [PGValue]) async throws {
+    if try await query(sql, parameters).isEmpty { throw LostRace() }
   }
 }
