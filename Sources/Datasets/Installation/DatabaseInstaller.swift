@@ -1,0 +1,96 @@
+internal import Foundation
+public import Logging
+public import PostgreSQL
+
+/// Brings a database to what this version needs: extensions, roles, schemas, pgstac, migrations, and passwords drawn anew.
+public struct DatabaseInstaller: Sendable {
+  /// Folder with bootstrap.sql and the migrations.
+  public var sqlFolder: String
+  /// pgstac's own SQL file, from its wheel.
+  public var pgstacFile: String
+  /// Worker slots, each with a role of its own.
+  public var slots: Int
+
+  public init(sqlFolder: String, pgstacFile: String, slots: Int) {
+    self.sqlFolder = sqlFolder
+    self.pgstacFile = pgstacFile
+    self.slots = slots
+  }
+
+  /// The logins of one run of the server. Kept in memory only.
+  public struct Logins: Sendable {
+    public var server: String
+    public var dataAPI: String
+    public var slots: [String]
+  }
+
+  public static let serverRole = "terrane_server"
+  public static let dataAPIRole = "terrane_dataapi"
+  public static func slotRole(_ slot: Int) -> String { "terrane_task_\(slot)" }
+
+  /// - Parameter administrator: a superuser's connection to the database.
+  public func install(on administrator: PostgresConnection, logger: Logger) async throws -> Logins {
+    try await administrator.execute(script: try read("\(sqlFolder)/bootstrap.sql"))
+    try await installPgstac(administrator, logger)
+    try await administrator.execute(script: "SET ROLE terrane_owner")
+    let applied = try await Migrations(directory: sqlFolder).apply(on: administrator)
+    try await administrator.execute(script: "RESET ROLE")
+    for migration in applied { logger.info("migration applied", metadata: ["migration": "\(migration)"]) }
+    return try await setLogins(administrator)
+  }
+
+  private func installPgstac(_ administrator: PostgresConnection, _ logger: Logger) async throws {
+    let there = try await administrator.query("SELECT to_regprocedure('pgstac.get_version()') IS NOT NULL AS there", [])
+    if try there.oneRow().bool("there") == false {
+      // The file leaves its role and search_path set.
+      try await administrator.execute(
+        script: "BEGIN;\n" + (try read(pgstacFile)) + "\nRESET ROLE; RESET search_path; COMMIT;")
+      logger.info("pgstac installed")
+    }
+    try await administrator.execute(
+      script: """
+        GRANT pgstac_ingest, pgstac_read TO terrane_server;
+        GRANT pgstac_read TO terrane_dataapi;
+        ALTER ROLE terrane_dataapi SET search_path = pgstac, public;
+        """)
+  }
+
+  private func setLogins(_ administrator: PostgresConnection) async throws -> Logins {
+    let logins = Logins(
+      server: Self.password(), dataAPI: Self.password(), slots: (0..<slots).map { _ in Self.password() })
+    var script = """
+      ALTER ROLE \(Self.serverRole) PASSWORD '\(logins.server)';
+      ALTER ROLE \(Self.dataAPIRole) PASSWORD '\(logins.dataAPI)';
+
+      """
+    for (slot, password) in logins.slots.enumerated() {
+      let role = Self.slotRole(slot)
+      script += """
+        DO $$ BEGIN
+          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '\(role)') THEN CREATE ROLE \(role) LOGIN; END IF;
+          EXECUTE format('GRANT CONNECT ON DATABASE %I TO \(role)', current_database());
+        END $$;
+        ALTER ROLE \(role) PASSWORD '\(password)' NOINHERIT;
+        GRANT \(role) TO terrane_server;
+        GRANT USAGE ON SCHEMA data TO \(role);
+        ALTER DEFAULT PRIVILEGES FOR ROLE terrane_server IN SCHEMA data GRANT SELECT ON TABLES TO \(role);
+
+        """
+    }
+    // Passwords must not reach the server's log with a statement that fails.
+    try await administrator.execute(script: "SET log_statement = 'none'; SET log_min_error_statement = 'panic';\n" + script)
+    return logins
+  }
+
+  private func read(_ path: String) throws -> String {
+    do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
+      throw Problem(.internalError, "cannot read \(path): \(error)")
+    }
+  }
+
+  /// 32 hex digits from the system's generator.
+  private static func password() -> String {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }.hexDigits
+  }
+}

@@ -1,0 +1,75 @@
+public import CoreMachine
+internal import JobTypes
+internal import PostgreSQL
+internal import TaskProtocol
+
+/// The job types of datasets, as CoreMachine runs them.
+public enum DatasetJobs {
+  public static let definitions: [JobTypeDefinition] = [
+    JobTypeDefinition(
+      name: JobType.probe,
+      stages: [
+        StageDefinition(
+          name: "run", silenceLimit: .seconds(120), timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
+      ]),
+    JobTypeDefinition(
+      name: JobType.ingestVector, stages: [StageDefinition(name: "run", silenceLimit: .seconds(300))], needsDatabase: true,
+      adopt: adoptTables),
+    JobTypeDefinition(name: JobType.stacCatalogVectors),
+    JobTypeDefinition(name: JobType.verify, publishes: true),
+  ]
+
+  /// Takes over the tables a load made: owner, schema `data`, and reading for the data API, in the transaction that is fenced
+  /// by the attempt. A table of an earlier attempt under the same name is replaced.
+  private static let adoptTables: @Sendable (AdoptionContext) async throws -> String = { context in
+    let parameters = try JSON.decode(IngestVectorParameters.self, from: context.parameters)
+    let result = try JSON.decode(IngestVectorResult.self, from: context.result)
+    guard let staging = context.stagingSchema else {
+      throw ProblemReport(reason: "INTERNAL", message: "the load had no staging schema")
+    }
+    // The child is not trusted with names: only the tables it was told to make are taken.
+    let expected = parameters.layers.map(\.table)
+    guard result.layers.map(\.table) == expected, expected.allSatisfy(ServedTable.isName) else {
+      throw ProblemReport(reason: "INTERNAL", message: "the load made other tables than it was asked for")
+    }
+    for table in expected {
+      let size = try await context.transaction.query(
+        "SELECT pg_total_relation_size(c.oid) AS bytes FROM pg_class c WHERE c.oid = to_regclass($1)",
+        [.text("\(staging).\(table)")])
+      guard let row = size.first else {
+        throw ProblemReport(reason: "INTERNAL", message: "the load reported a table that is not there: \(table)")
+      }
+      _ = try await context.transaction.query(
+        "SELECT coremachine.ledger_present($1, $2, 'table', $3, $4)",
+        [
+          .int64(context.taskID), .int32(context.attempt), .text(ServedTable.identifier(table)),
+          .int64(try row.int64("bytes")),
+        ])
+      try await context.transaction.execute(
+        script: """
+          DROP TABLE IF EXISTS data.\(table);
+          ALTER TABLE \(staging).\(table) OWNER TO CURRENT_USER;
+          ALTER TABLE \(staging).\(table) SET SCHEMA data;
+          GRANT SELECT ON data.\(table) TO terrane_dataapi;
+          """)
+    }
+    return context.result
+  }
+}
+
+/// Names of served tables: `d{pk}_b{build}_t{n}` in schema data.
+enum ServedTable {
+  static func isName(_ text: String) -> Bool {
+    text.wholeMatch(of: /d[0-9]{1,19}_b[0-9]{1,19}_t[0-9]{1,4}/) != nil
+  }
+
+  /// As the ledger names it.
+  static func identifier(_ table: String) -> String { "data.\(table)" }
+
+  /// The table of a ledger identifier, or nil where it names none of ours.
+  static func name(identifier: String) -> String? {
+    guard identifier.hasPrefix("data.") else { return nil }
+    let name = String(identifier.dropFirst(5))
+    return isName(name) ? name : nil
+  }
+}

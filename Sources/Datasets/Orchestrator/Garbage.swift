@@ -1,0 +1,74 @@
+public import PostgreSQL
+
+/// Removes what the ledger lists. Each answers once the thing is gone, also where it was not there.
+public struct GarbageRemover: Sendable {
+  private let pool: ConnectionPool
+
+  public init(pool: ConnectionPool) { self.pool = pool }
+
+  /// Drops a served table. Waits for readers at most two seconds; garbage collection comes again.
+  public func table(_ identifier: String) async throws {
+    guard let name = ServedTable.name(identifier: identifier) else {
+      throw Problem(.internalError, "the ledger lists a table that is none of ours: \(identifier.excerpt)")
+    }
+    try await pool.transaction { transaction in
+      _ = try await transaction.query("SET LOCAL lock_timeout = '2s'", [])
+      _ = try await transaction.query("DROP TABLE IF EXISTS data.\(name)", [])
+    }
+  }
+}
+
+/// What happens to datasets by themselves: purges fall due, and go on until nothing is left.
+public struct DatasetDuties: Sendable {
+  private let pool: ConnectionPool
+  private let moves: DatasetMoves
+
+  public init(pool: ConnectionPool, retention: Int64) {
+    self.pool = pool
+    moves = DatasetMoves(pool: pool, retention: retention)
+  }
+
+  /// Purges what was deleted long enough ago, and forgets request ids of more than 24 h.
+  public func retire() async throws {
+    let due = try await pool.query(
+      "SELECT key FROM datasets.datasets WHERE state = 'DELETED' AND purge_at <= now() ORDER BY purge_at LIMIT 100", [])
+    for row in due {
+      guard let key = DatasetKey(bytes: try row.bytes("key")) else { continue }
+      do { _ = try await moves.purge(key, Caller(principal: "terrane:retention")) } catch is Problem { continue }
+    }
+    _ = try await pool.query("DELETE FROM datasets.requests WHERE at < now() - interval '24 hours'", [])
+  }
+
+  /// One step of a purge: true once everything the dataset left is gone and it is PURGED.
+  public func purge(datasetPK: Int64) async throws -> Bool {
+    try await pool.transaction(TransactionOptions(failPoints: "purge_duty")) { transaction in
+      guard let row = try await transaction.query(
+        """
+        SELECT d.state, o.state AS operation_state FROM datasets.datasets d
+        LEFT JOIN coremachine.operations o ON o.operation_id = d.operation_id WHERE d.pk = $1
+        """, [.int64(datasetPK)]).first
+      else { return true }
+      guard try row.text("state") == DatasetState.purging.rawValue else { return true }
+      // The old operation ends first: it may still be making things.
+      if let state = try row.optionalText("operation_state"), !["SUCCEEDED", "FAILED", "CANCELLED"].contains(state) {
+        return false
+      }
+      _ = try await transaction.query("SELECT coremachine.ledger_doom($1, NULL, interval '0')", [.int64(datasetPK)])
+      let left = try await transaction.query(
+        "SELECT 1 FROM coremachine.ledger WHERE subject = $1 AND state <> 'GONE' LIMIT 1", [.int64(datasetPK)])
+      guard left.isEmpty else { return false }
+      try await transaction.compareAndSet(
+        """
+        UPDATE datasets.datasets SET state = 'PURGED', purged_at = now(), updated_at = now(), publication = NULL
+        WHERE pk = $1 AND state = 'PURGING' RETURNING 1
+        """, [.int64(datasetPK)])
+      _ = try await transaction.query(
+        """
+        INSERT INTO datasets.events (dataset_pk, actor, move, from_state, to_state)
+        VALUES ($1, 'terrane:purge', 'finish_purge', 'PURGING', 'PURGED')
+        """, [.int64(datasetPK)])
+      _ = try await transaction.query("SELECT coremachine.touch(ARRAY[$1::bigint])", [.int64(datasetPK)])
+      return true
+    }
+  }
+}

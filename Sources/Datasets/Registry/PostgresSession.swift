@@ -1,0 +1,9 @@
+internal import PostgreSQL
+
+/// Anything a statement can be run on.
+protocol PostgresSession: Sendable {
+  func query(_ sql: String, _ parameters: [PGValue]) async throws(PostgresError) -> PGResult
+}
+
+extension ConnectionPool: PostgresSession {}
+extension PostgresTransaction: PostgresSession {}
