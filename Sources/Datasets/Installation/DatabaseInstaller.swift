@@ -68,12 +68,10 @@ public struct DatabaseInstaller: Sendable {
       script += """
         DO $$ BEGIN
           IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '\(role)') THEN CREATE ROLE \(role) LOGIN; END IF;
-          EXECUTE format('GRANT CONNECT ON DATABASE %I TO \(role)', current_database());
         END $$;
-        ALTER ROLE \(role) PASSWORD '\(password)' NOINHERIT;
+        ALTER ROLE \(role) PASSWORD '\(password)';
+        GRANT terrane_task TO \(role);
         GRANT \(role) TO terrane_server;
-        GRANT USAGE ON SCHEMA data TO \(role);
-        ALTER DEFAULT PRIVILEGES FOR ROLE terrane_server IN SCHEMA data GRANT SELECT ON TABLES TO \(role);
 
         """
     }

@@ -16,7 +16,7 @@ public enum DatasetJobs {
       name: JobType.ingestVector, stages: [StageDefinition(name: "run", silenceLimit: .seconds(300))], needsDatabase: true,
       adopt: adoptTables),
     JobTypeDefinition(name: JobType.stacCatalogVectors),
-    JobTypeDefinition(name: JobType.verify, publishes: true),
+    JobTypeDefinition(name: JobType.verify, publishes: true, needsDatabase: true),
   ]
 
   /// Takes over the tables a load made: owner, schema `data`, and reading for the data API, in the transaction that is fenced
@@ -50,7 +50,7 @@ public enum DatasetJobs {
           DROP TABLE IF EXISTS data.\(table);
           ALTER TABLE \(staging).\(table) OWNER TO CURRENT_USER;
           ALTER TABLE \(staging).\(table) SET SCHEMA data;
-          GRANT SELECT ON data.\(table) TO terrane_dataapi;
+          GRANT SELECT ON data.\(table) TO terrane_dataapi, terrane_task;
           """)
     }
     return context.result
