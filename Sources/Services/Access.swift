@@ -1,0 +1,39 @@
+public import Credentials
+internal import Datasets
+public import FramedRPC
+
+/// Who may do what: a role a method (from the schema's options), a list of namespaces a principal (from principals.json).
+public struct Access: Authorizer {
+  private let principals: PrincipalsFile
+
+  public init(principals: PrincipalsFile) { self.principals = principals }
+
+  /// The role a method asks for; a method that names none is open to whoever has a certificate of ours.
+  public func authorize(_ principal: Principal, _ method: MethodDescriptor) throws(RPCError) {
+    guard let name = method.role else { return }
+    guard let role = Role(rawValue: name) else {
+      throw RPCError(.internalError, "method \(method.name) asks for a role there is not: \(name)")
+    }
+    guard let entry = principals[principal.uri], entry.allows(role) else {
+      throw RPCError(
+        Problem(
+          .permissionDenied, "\(principal.uri) may not call \(method.name): role \(name) is needed",
+          details: ["principal": principal.uri, "role": name]))
+    }
+  }
+
+  /// The principal's namespaces; nil: every one.
+  func namespaces(of principal: Principal) -> [String]? {
+    guard let entry = principals[principal.uri] else { return [] }
+    return entry.namespaces.contains("*") ? nil : entry.namespaces
+  }
+
+  /// Throws `PERMISSION_DENIED` where the principal's entry does not name the namespace.
+  func check(_ principal: Principal, namespace: String) throws(Problem) {
+    if let allowed = namespaces(of: principal), !allowed.contains(namespace) {
+      throw Problem(
+        .permissionDenied, "\(principal.uri) may not work in namespace '\(namespace)'",
+        details: ["principal": principal.uri, "namespace": namespace])
+    }
+  }
+}

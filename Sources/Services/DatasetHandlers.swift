@@ -1,0 +1,165 @@
+internal import Datasets
+internal import FramedMessages
+public import FramedRPC
+internal import Logging
+internal import ProtobufFacade
+public import TerraneMessages
+
+/// terrane.v1.DatasetService: messages in, domain calls, messages out.
+public struct DatasetHandlers: DatasetServiceProvider {
+  let registry: DatasetRegistry
+  let hub: StatusHub
+  let access: Access
+  let mapping: RecordMapping
+  let policy: SourcePolicy
+  let logger: Logger
+
+  public func createDataset(_ request: CreateDatasetRequest, context: ServerCallContext) async throws
+    -> CreateDatasetResponse
+  {
+    try await answering(context) {
+      let identity = try DatasetIdentity(request.name)
+      try access.check(context.principal, namespace: identity.namespace)
+      let spec = try DatasetSpec(request.spec)
+      try policy.check(spec.source.url)
+      let (record, created) = try await registry.create(identity, spec, caller(context, request))
+      if created { log("dataset created", record, context) }
+      return CreateDatasetResponse(dataset: dataset(record), created: created)
+    }
+  }
+
+  public func getDataset(_ request: GetDatasetRequest, context: ServerCallContext) async throws -> Dataset {
+    // min_seq needs no wait: every server reads the one primary, so what was written before is in this answer.
+    try await answering(context) {
+      let record = try await registry.get(try DatasetKey(request.dataset), showDeleted: request.showDeleted)
+      try access.check(context.principal, namespace: record.identity.namespace)
+      return dataset(record)
+    }
+  }
+
+  public func listDatasets(_ request: ListDatasetsRequest, context: ServerCallContext) async throws
+    -> ListDatasetsResponse
+  {
+    try await answering(context) {
+      if !request.namespace.isEmpty { try access.check(context.principal, namespace: request.namespace) }
+      guard request.pageSize >= 0 else {
+        throw Problem(.invalidArgument, "page_size is negative", field: "page_size")
+      }
+      let size = request.pageSize == 0 ? 100 : min(Int(request.pageSize), 1_000)
+      let statuses = Set(request.statuses.map(\.rawValue))
+      var token = try PageToken(request, principal: context.principal.uri)
+      var found: [DatasetRecord] = []
+      var more = true
+      // Status is a view over two tables; pages are read until enough rows match, at most ten at a call.
+      for _ in 0..<10 where found.count < size && more {
+        let page = try await registry.list(
+          ListPage(
+            before: token.before, limit: size, namespace: request.namespace, datasetID: request.datasetID,
+            showDeleted: request.showDeleted || statuses.contains(Status.deleted.rawValue),
+            namespaces: access.namespaces(of: context.principal)))
+        more = page.count == size
+        for record in page where found.count < size {
+          token.before = record.pk
+          if statuses.isEmpty || statuses.contains(Status(record.status).rawValue) { found.append(record) }
+        }
+        if found.count == size { more = more || page.last?.pk != token.before }
+      }
+      return ListDatasetsResponse(datasets: found.map(dataset), nextPageToken: more ? token.text : "")
+    }
+  }
+
+  public func watchStatus(
+    _ request: WatchStatusRequest, context: ServerCallContext, stream: LatestStream<DatasetStatus>
+  ) async throws {
+    try await answering(context) {
+      let record = try await registry.get(try DatasetKey(request.dataset))
+      try access.check(context.principal, namespace: record.identity.namespace)
+      try await hub.watch(record, follow: request.follow, resume: context.resume, on: stream)
+    }
+  }
+
+  public func cancelDataset(_ request: CancelDatasetRequest, context: ServerCallContext) async throws -> Dataset {
+    try await move("cancel asked for", request.dataset, context) {
+      try await registry.cancel($0, caller(context, request))
+    }
+  }
+
+  public func retryDataset(_ request: RetryDatasetRequest, context: ServerCallContext) async throws -> Dataset {
+    try await move("retry begun", request.dataset, context) { try await registry.retry($0, caller(context, request)) }
+  }
+
+  public func deleteDataset(_ request: DeleteDatasetRequest, context: ServerCallContext) async throws
+    -> DeleteDatasetResponse
+  {
+    try await answering(context) {
+      let key = try DatasetKey(request.dataset)
+      let before = try await registry.get(key)
+      try access.check(context.principal, namespace: before.identity.namespace)
+      let artifacts = try await registry.artifacts(of: before).map {
+        Artifact(kind: $0.kind, identifier: $0.identifier, bytes: $0.bytes)
+      }
+      if request.validateOnly { return DeleteDatasetResponse(dataset: dataset(before), artifacts: artifacts) }
+      let record = try await registry.delete(key, caller(context, request))
+      log("dataset deleted", record, context)
+      return DeleteDatasetResponse(dataset: dataset(record), artifacts: artifacts)
+    }
+  }
+
+  public func undeleteDataset(_ request: UndeleteDatasetRequest, context: ServerCallContext) async throws -> Dataset {
+    try await move("dataset undeleted", request.dataset, context) {
+      try await registry.undelete($0, caller(context, request))
+    }
+  }
+
+  public func purgeDataset(_ request: PurgeDatasetRequest, context: ServerCallContext) async throws -> Dataset {
+    try await move("purge begun", request.dataset, context, showDeleted: true) {
+      try await registry.purge($0, caller(context, request))
+    }
+  }
+
+  // MARK: What handlers are made of
+
+  private func move(
+    _ event: Logger.Message, _ reference: DatasetRef?, _ context: ServerCallContext, showDeleted: Bool = false,
+    _ body: (DatasetKey) async throws -> DatasetRecord
+  ) async throws -> Dataset {
+    try await answering(context) {
+      let key = try DatasetKey(reference)
+      let before = try await registry.get(key, showDeleted: showDeleted)
+      try access.check(context.principal, namespace: before.identity.namespace)
+      let record = try await body(key)
+      log(event, record, context)
+      return dataset(record)
+    }
+  }
+
+  private func dataset(_ record: DatasetRecord) -> Dataset { mapping.dataset(record, now: Clock.microseconds()) }
+
+  /// The request id's hash is over the canonical encoding, so that two encodings of one request are one request.
+  private func caller(_ context: ServerCallContext, _ request: some ProtobufMessage) -> Caller {
+    Caller(
+      principal: context.principal.uri, requestID: context.requestID,
+      bodyHash: SHA256Digest.of(request.protobufBytes()))
+  }
+
+  /// Turns whatever is thrown into an error the caller may see, and logs what is our own fault.
+  private func answering<T>(_ context: ServerCallContext, _ body: () async throws -> T) async throws -> T {
+    do { return try await body() } catch {
+      let answer = RPCError(anything: error)
+      if answer.code == .internalError {
+        logger.error(
+          "a call failed", metadata: ["method": "\(context.method.name)", "principal": "\(context.principal.uri)", "error": "\(error)"])
+      }
+      throw answer
+    }
+  }
+
+  private func log(_ message: Logger.Message, _ record: DatasetRecord, _ context: ServerCallContext) {
+    logger.info(
+      message,
+      metadata: [
+        "dataset_key": "\(record.key)", "generation": "\(record.generation)", "status": "\(record.status.rawValue)",
+        "operation": "\(record.operation?.id ?? 0)", "principal": "\(context.principal.uri)",
+      ])
+  }
+}

@@ -1,0 +1,215 @@
+internal import CoreMachine
+internal import Datasets
+internal import Foundation
+internal import FramedMessages
+internal import TerraneMessages
+
+/// Turns records into messages. Knows the two things a record does not: the public URL and the feed's epoch.
+struct RecordMapping: Sendable {
+  /// Without a trailing slash.
+  var publicURL: String
+  var epoch: UInt64
+
+  func dataset(_ record: DatasetRecord, now: Int64) -> Dataset {
+    let operation = record.operation.map(TerraneMessages.Operation.init)
+    return Dataset(
+      datasetKey: "\(record.key)", name: DatasetName(record.identity), generation: record.generation,
+      status: Status(record.status), state: TerraneMessages.DatasetState(record.state),
+      spec: TerraneMessages.DatasetSpec(record.spec), operation: operation,
+      lastOperation: record.state.isServed && !record.isBusy && operation?.problem != nil ? operation : nil,
+      progress: progress(record, now: now), problem: operation?.problem, warnings: warnings(record),
+      result: result(record, withColumns: true), statusSeq: record.statusSeq, epoch: epoch,
+      createTime: ProtobufTimestamp(microsecondsSince1970: record.created),
+      updateTime: ProtobufTimestamp(microsecondsSince1970: record.updated),
+      deleteTime: record.deleted.map { ProtobufTimestamp(microsecondsSince1970: $0) },
+      purgeTime: record.purge.map { ProtobufTimestamp(microsecondsSince1970: $0) })
+  }
+
+  /// The whole outward status, at most 8 KiB: collections come without their columns, and at most 20 of them.
+  func status(_ record: DatasetRecord, now: Int64) -> DatasetStatus {
+    var result = result(record, withColumns: false)
+    if let count = result?.collections.count, count > 20 { result?.collections.removeLast(count - 20) }
+    return DatasetStatus(
+      datasetKey: "\(record.key)", generation: record.generation, status: Status(record.status),
+      operation: record.operation.map(TerraneMessages.Operation.init), progress: progress(record, now: now),
+      problem: (record.operation?.problem).map { TerraneMessages.Problem($0) }, warnings: warnings(record),
+      result: result, name: DatasetName(record.identity),
+      updateTime: ProtobufTimestamp(microsecondsSince1970: record.updated))
+  }
+
+  private func warnings(_ record: DatasetRecord) -> [WarningCount] {
+    (record.progress?.warnings ?? [:]).sorted { $0.key < $1.key }.map { reason, count in
+      WarningCount(reason: reason, count: count, message: WarningText.of(reason))
+    }
+  }
+
+  private func progress(_ record: DatasetRecord, now: Int64) -> Progress? {
+    guard let operation = record.operation else { return nil }
+    if operation.state == .succeeded {
+      let count = Int32(operation.stepWeights?.count ?? 0)
+      return Progress(percent: 100, step: "published", stepNumber: count, stepCount: count, message: "served")
+    }
+    let message = operation.state == .cancelling ? "cancelling" : nil
+    guard let current = record.progress else {
+      return Progress(stepNumber: 1, message: message ?? (operation.state == .queued ? "waiting for a worker" : "starting"))
+    }
+    let fraction = ChainProgress.fraction(
+      weights: operation.stepWeights, step: current.step, stepFraction: current.fraction)
+    let elapsed = operation.started.map { Double(max(0, now - $0)) / 1_000_000 }
+    let left =
+      operation.state == .running
+      ? fraction.flatMap { share in elapsed.flatMap { ChainProgress.secondsLeft(fraction: share, elapsedSeconds: $0) } } : nil
+    return Progress(
+      percent: (fraction ?? 0) * 100, step: current.jobType, stepNumber: Int32(current.step),
+      stepCount: Int32(operation.stepWeights?.count ?? 0), message: message ?? current.message, done: current.done,
+      total: current.total, unit: current.unit, rate: current.rate ?? 0, etaSeconds: left,
+      etaBasis: left == nil ? "" : "rate")
+  }
+
+  private func result(_ record: DatasetRecord, withColumns: Bool) -> TerraneMessages.DatasetResult? {
+    guard let result = record.result, record.state.isServed else { return nil }
+    let endpoint = publicURL + result.path
+    let collection = Self.escaped(result.stacCollection)
+    return TerraneMessages.DatasetResult(
+      endpoint: endpoint, docsURL: publicURL + "/docs",
+      stacItemURL: "\(publicURL)/stac/collections/\(collection)/items/\(Self.escaped(result.stacItem))",
+      stacCollectionURL: "\(publicURL)/stac/collections/\(collection)",
+      capabilities: Capabilities(ogcFeatures: true, vectorTiles: true, mapTiles: false, stac: true),
+      bbox: BoundingBox(result.bbox), crs: result.crs, featureCount: result.featureCount,
+      collections: result.collections.map { served in
+        let base = "\(endpoint)/collections/\(Self.escaped(served.id))"
+        return ServedCollection(
+          id: served.id, title: served.title, geometryType: served.geometryType, featureCount: served.featureCount,
+          bbox: BoundingBox(served.bbox),
+          columns: withColumns
+            ? served.columns.map { column in
+              Column(
+                name: column.name, sourceName: column.sourceName == column.name ? "" : column.sourceName,
+                type: column.type)
+            } : [],
+          columnCount: Int32(served.columns.count), itemsURL: "\(base)/items",
+          tilesURL: "\(base)/tiles/WebMercatorQuad/{z}/{x}/{y}")
+      },
+      treatment: Treatment(result.treatment), build: result.build,
+      publishTime: record.published.map { ProtobufTimestamp(microsecondsSince1970: $0) })
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed.subtracting(CharacterSet(charactersIn: "/"))) ?? text
+  }
+}
+
+extension DatasetName {
+  init(_ identity: DatasetIdentity) {
+    self.init(
+      namespace: identity.namespace, datasetID: identity.datasetID, resourceID: identity.resourceID,
+      versionID: identity.versionID)
+  }
+}
+
+extension BoundingBox {
+  fileprivate init?(_ box: [Double]?) {
+    guard let box, box.count == 4 else { return nil }
+    self.init(west: box[0], south: box[1], east: box[2], north: box[3])
+  }
+}
+
+extension Status {
+  init(_ status: OutwardStatus) {
+    self =
+      switch status {
+      case .requested: .requested
+      case .provisioning: .provisioning
+      case .processing: .processing
+      case .ready: .ready
+      case .updating: .updating
+      case .inputRequired: .inputRequired
+      case .failed: .failed
+      case .cancelled: .cancelled
+      case .deprecated: .deprecated
+      case .deleted: .deleted
+      }
+  }
+}
+
+extension TerraneMessages.DatasetState {
+  fileprivate init(_ state: Datasets.DatasetState) {
+    self =
+      switch state {
+      case .draft: .draft
+      case .published: .published
+      case .deprecated: .deprecated
+      case .deleted: .deleted
+      case .purging: .purging
+      case .purged: .purged
+      }
+  }
+}
+
+extension TerraneMessages.Operation {
+  fileprivate init(_ operation: DatasetRecord.OperationSummary) {
+    self.init(
+      id: operation.id, state: TerraneMessages.OperationState(operation.state),
+      kind: operation.kind == "create" ? .create : .update,
+      createTime: ProtobufTimestamp(microsecondsSince1970: operation.created),
+      startTime: operation.started.map { ProtobufTimestamp(microsecondsSince1970: $0) },
+      endTime: operation.ended.map { ProtobufTimestamp(microsecondsSince1970: $0) }, retryOf: operation.retryOf,
+      problem: operation.problem.map { TerraneMessages.Problem($0) })
+  }
+}
+
+extension TerraneMessages.OperationState {
+  fileprivate init(_ state: CoreMachine.OperationState) {
+    self =
+      switch state {
+      case .queued: .queued
+      case .running: .running
+      case .inputRequired: .inputRequired
+      case .cancelling: .cancelling
+      case .succeeded: .succeeded
+      case .failed: .failed
+      case .cancelled: .cancelled
+      }
+  }
+}
+
+extension TerraneMessages.DatasetSpec {
+  fileprivate init(_ spec: Datasets.DatasetSpec) {
+    let source = spec.source
+    let csv = CsvColumns(longitude: source.longitudeColumn, latitude: source.latitudeColumn, wkt: source.wktColumn)
+    self.init(
+      type: .vector,
+      source: .vector(
+        VectorSource(
+          url: source.url, layer: source.layer, crs: source.crs, encoding: source.encoding,
+          csv: csv == CsvColumns() ? nil : csv)),
+      metadata: Metadata(
+        title: spec.metadata.title, description: spec.metadata.description, attribution: spec.metadata.attribution,
+        license: spec.metadata.license, keywords: spec.metadata.keywords,
+        datetime: spec.metadata.datetime.flatMap(Self.timestamp)),
+      vectorOptions: VectorOptions(
+        nullGeometry: switch spec.options.nullGeometry {
+        case .drop: .drop
+        case .keep: .keep
+        case .fail: .fail
+        }, maxRejects: spec.options.maxRejects),
+      visibility: .public)
+  }
+
+  private static func timestamp(_ text: String) -> ProtobufTimestamp? {
+    (try? Date(text, strategy: .iso8601)).map {
+      ProtobufTimestamp(microsecondsSince1970: Int64(($0.timeIntervalSince1970 * 1_000_000).rounded()))
+    }
+  }
+}
+
+extension Treatment {
+  fileprivate init(_ treatment: Datasets.DatasetResult.Treatment) {
+    self.init(
+      sourceCrs: treatment.sourceCRS, sourceFeatures: treatment.sourceFeatures,
+      droppedNullGeometries: treatment.droppedNullGeometries, repairedGeometries: treatment.repairedGeometries,
+      zDropped: treatment.dimensionsDropped, renamedColumns: Int32(clamping: treatment.renamedColumns),
+      sourceFormat: treatment.sourceFormat, sourceSha256: treatment.sourceSHA256, gdalVersion: treatment.gdalVersion,
+      projVersion: treatment.projVersion)
+  }
+}

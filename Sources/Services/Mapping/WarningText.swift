@@ -1,0 +1,19 @@
+/// What the reasons of warnings mean, in words.
+enum WarningText {
+  static func of(_ reason: String) -> String { byReason[reason] ?? reason }
+
+  private static let byReason = [
+    "NULL_GEOMETRY": "features without a geometry",
+    "EMPTY_GEOMETRY": "features with an empty geometry",
+    "GEOMETRY_REPAIRED": "geometries made valid",
+    "GEOMETRY_COLLAPSED": "geometries of which nothing was left when made valid",
+    "ANTIMERIDIAN_SPLIT": "geometries split at the antimeridian",
+    "DIMENSIONS_DROPPED": "geometries whose height or measure was dropped",
+    "COLUMNS_RENAMED": "columns with another name than in the source",
+    "FID_REPLACED": "feature ids that were not unique; numbered anew",
+    "CRS_ASSUMED": "EPSG:4326 assumed, as all coordinates fit it",
+    "CRS_FROM_REQUEST": "the coordinate reference system is the request's",
+    "DATE_INVALID": "dates or times that do not exist, stored as null",
+    "READER_REMARK": "remarks of the reader",
+  ]
+}
