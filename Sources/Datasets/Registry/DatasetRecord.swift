@@ -1,5 +1,5 @@
 public import CoreMachine
-public import PostgreSQL
+internal import PostgreSQL
 
 /// A dataset as it is answered: the row, its operation and its progress. Times are microseconds since 1970.
 public struct DatasetRecord: Sendable {

@@ -1,6 +1,5 @@
 internal import CoreMachine
-internal import Logging
-internal import PostgreSQL
+public import PostgreSQL
 
 /// Datasets as callers meet them: asked for, looked up, moved. Every answer is a `DatasetRecord`; every refusal a `Problem`.
 public final class DatasetRegistry: Sendable {
@@ -15,13 +14,13 @@ public final class DatasetRegistry: Sendable {
   ///   - retention: seconds from delete to purge.
   ///   - clock: the time as RFC 3339 in UTC.
   public init(
-    writers: ConnectionPool, pool: ConnectionPool, retention: Int64, clock: @escaping @Sendable () -> String
+    writers: CommitLanes, pool: ConnectionPool, retention: Int64, clock: @escaping @Sendable () -> String
   ) {
     self.pool = pool
     self.moves = DatasetMoves(pool: pool, retention: retention)
     self.clock = clock
     creates = GroupCommit(
-      pool: writers, name: "create", size: { $0.byteCount },
+      lanes: writers, failPoints: "create_batch", size: { $0.byteCount },
       perform: { transaction, rows in try await CreateBatch.perform(transaction, rows) })
   }
 

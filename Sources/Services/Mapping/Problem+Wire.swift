@@ -58,11 +58,12 @@ extension RPCError {
     switch error {
     case let error as RPCError: self = error
     case let problem as Datasets.Problem: self.init(problem)
-    case let overload as GroupCommitError where overload.isOverloaded:
-      self.init(Datasets.Problem(.overloaded, "more creates wait than the server holds"))
+    case let overload as PostgresError where overload.kind == .overloaded:
+      self.init(Datasets.Problem(.overloaded, "more requests wait than the server holds"))
       refused = true
     case let failure as PostgresError:
-      if failure.isConnectionLost || failure.isTransient {
+      // Never REFUSED: a commit whose answer was lost may have taken effect.
+      if failure.isConnectionFailure || failure.isTransient {
         self.init(Datasets.Problem(.databaseUnavailable, "the database does not answer"))
       } else {
         self.init(Datasets.Problem(.internalError, "the database refused a statement"))
