@@ -1,0 +1,38 @@
+public import CoreMachine
+public import Datasets
+public import FramedRPC
+public import Logging
+internal import TerraneMessages
+
+/// The RPC face of datasets: its services on one router, and the watchers that follow the change feed.
+public final class DatasetServices: Sendable {
+  /// Every method, ready for a server.
+  public let router: RPCRouter
+  private let hub: StatusHub
+  private let logger: Logger
+
+  /// - Parameters:
+  ///   - publicURL: the data API's URL for clients, without a trailing slash.
+  ///   - epoch: of the change feed.
+  public init(
+    registry: DatasetRegistry, access: Access, ledger: LedgerScan, sources: SourcePolicy, health: any HealthSource,
+    publicURL: String, epoch: UInt64, logger: Logger
+  ) {
+    let mapping = RecordMapping(publicURL: publicURL, epoch: epoch)
+    hub = StatusHub(registry: registry, mapping: mapping)
+    self.logger = logger
+    router = RPCRouter([
+      DatasetHandlers(registry: registry, hub: hub, access: access, mapping: mapping, policy: sources, logger: logger),
+      AdminHandlers(ledger: ledger), HealthService(source: health),
+    ])
+  }
+
+  /// Hands the change feed to those who watch, until the task is cancelled.
+  public func follow(_ feed: ChangeFeed) async {
+    for await batch in feed {
+      do { try await hub.changed(batch.subjects, upTo: batch.last) } catch {
+        logger.warning("watchers wait: their records cannot be read", metadata: ["error": "\(error)"])
+      }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+internal import CProcess
+internal import Foundation
+
+/// DATA: who owns it, who holds it, and what lies where.
+struct DataDirectory {
+  let path: String
+  private let lock: Int32
+
+  var credentials: String { path + "/credentials" }
+  var cluster: String { path + "/postgresql/cluster" }
+  var scratch: String { path + "/scratch" }
+  var run: String { path + "/run" }
+  var endpointFile: String { run + "/endpoint.json" }
+
+  /// Becomes the server's user where root started us, makes the folders, and takes the lock that lives as long as we do.
+  init(_ settings: Settings) throws {
+    path = settings.data
+    try Self.becomeUser(settings)
+    for folder in ["", "/postgresql", "/scratch", "/run", "/credentials"] {
+      // Credentials lie in folders of their own modes; all a member of the group needs here is to walk through.
+      try Self.makeFolder(path + folder, mode: folder == "/postgresql" || folder == "/scratch" ? 0o700 : 0o755)
+    }
+    var descriptor: Int32 = -1
+    var holder: pid_t = 0
+    let error = cprocess_lock_file(path + "/lock", &descriptor, &holder)
+    if error == EWOULDBLOCK {
+      throw StartError("\(path) is in use by another terraned, process \(holder). Stop that one, or choose another folder with --data.")
+    }
+    guard error == 0 else { throw StartError("cannot lock \(path)/lock: \(String(cString: strerror(error)))") }
+    lock = descriptor
+  }
+
+  private static func becomeUser(_ settings: Settings) throws {
+    guard geteuid() == 0 else { return }
+    var user = cprocess_user()
+    guard cprocess_find_user(settings.user, &user) == 0 else {
+      throw StartError("there is no user '\(settings.user)' to become; make setup makes it, or name another with --user")
+    }
+    guard user.user_id != 0 else { throw StartError("terraned does not run as root; name another user with --user") }
+    // Only what is missing is made and given away; what is there keeps its owner.
+    if !FileManager.default.fileExists(atPath: settings.data) {
+      try makeFolder(settings.data, mode: 0o755)
+      guard chown(settings.data, user.user_id, user.group_id) == 0 else {
+        throw StartError("cannot give \(settings.data) to \(settings.user): \(String(cString: strerror(errno)))")
+      }
+    }
+    let error = cprocess_become_user(&user)
+    guard error == 0 else { throw StartError("cannot become \(settings.user): \(String(cString: strerror(error)))") }
+    // The old user's home would be looked into by libraries.
+    setenv("HOME", settings.data, 1)
+  }
+
+  private static func makeFolder(_ path: String, mode: mode_t) throws {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: Int(mode)])
+    } catch { throw StartError("cannot make \(path): \(error.localizedDescription) (as user \(NSUserName()))") }
+    guard access(path, W_OK | X_OK) == 0 else {
+      throw StartError("user \(NSUserName()) cannot write to \(path); give it the folder, or choose another with --data")
+    }
+  }
+
+  /// Tells clients on this machine where we listen. Written whole, then moved into place.
+  func writeEndpoint(_ endpoint: Endpoint) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    try encoder.encode(endpoint).write(to: URL(fileURLWithPath: endpointFile), options: .atomic)
+    chmod(endpointFile, 0o644)
+  }
+
+  func removeEndpoint() { unlink(endpointFile) }
+
+  struct Endpoint: Encodable {
+    var rpc: String
+    var data_api: String
+    var public_url: String
+    var pid: Int32
+    var version: String
+    var roots: [String]
+    var user: String
+  }
+}

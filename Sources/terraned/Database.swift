@@ -1,0 +1,80 @@
+internal import Datasets
+internal import Foundation
+internal import Logging
+internal import PostgreSQL
+
+/// The private cluster, brought to this version, and the connections of the budget in docs/architecture.md.
+struct Database: Sendable {
+  static let name = "terrane"
+
+  let cluster: PrivateCluster
+  let thread: DatabaseThread
+  /// Slow queries (lists, scans, moves) have a thread of their own, so that decoding one never delays a commit.
+  let slowThread: DatabaseThread
+  let logins: DatabaseInstaller.Logins
+  /// Settings of a connection as terrane_server.
+  let server: ConnectionSettings
+  let writers: CommitLanes
+  let slow: ConnectionPool
+
+  /// The directory of the Unix socket.
+  var host: String { cluster.socketDirectory }
+
+  static func open(_ settings: Settings, _ directory: DataDirectory, _ logger: Logger) async throws -> Database {
+    let thread = DatabaseThread(name: "database")
+    let slowThread = DatabaseThread(name: "database-slow")
+    var configuration = PrivateCluster.Configuration(dataDirectory: directory.cluster)
+    configuration.binaries = settings.postgresBin
+    // Server 10 (2 write, 1 leases, 1 claim, 1 publish, 2 listen, 3 slow), 3 a child, 6 the data API, 10 in reserve.
+    configuration.maxConnections = 10 + 3 * settings.slots + 6 + 10
+    let cluster = try PrivateCluster(configuration, thread: thread, logger: Logger(label: "postgresql"))
+    do {
+      let origin = try await cluster.start()
+      logger.info("PostgreSQL is up", metadata: ["origin": "\(origin.rawValue)"])
+    } catch { throw StartError("PostgreSQL: \(error)") }
+    let logins = try await install(settings, cluster, thread, logger)
+    let server = cluster.settings(
+      database: name, user: DatabaseInstaller.serverRole, password: logins.server, applicationName: "terraned")
+    let writers = CommitLanes(server, count: 2, thread: thread)
+    try await writers.connect()
+    return Database(
+      cluster: cluster, thread: thread, slowThread: slowThread, logins: logins, server: server, writers: writers,
+      slow: ConnectionPool(server, size: 3, thread: slowThread))
+  }
+
+  private static func install(
+    _ settings: Settings, _ cluster: PrivateCluster, _ thread: DatabaseThread, _ logger: Logger
+  ) async throws -> DatabaseInstaller.Logins {
+    let first = try await PostgresConnection.connect(cluster.superuserSettings(database: "postgres"), on: thread)
+    if try await first.query("SELECT 1 FROM pg_database WHERE datname = $1", [.text(name)]).isEmpty {
+      try await first.execute(script: "CREATE DATABASE \(name)")
+    }
+    await first.close()
+    let administrator = try await PostgresConnection.connect(cluster.superuserSettings(database: name), on: thread)
+    let installer = DatabaseInstaller(
+      sqlFolder: settings.share + "/sql", pgstacFile: try pgstacFile(settings), slots: settings.slots)
+    do {
+      let logins = try await installer.install(on: administrator, logger: logger)
+      await administrator.close()
+      return logins
+    } catch { throw StartError("the database cannot be brought to this version: \(error)") }
+  }
+
+  /// pgstac's SQL, out of the locked wheel in the Python environment.
+  private static func pgstacFile(_ settings: Settings) throws -> String {
+    let environment = URL(fileURLWithPath: settings.python).deletingLastPathComponent().deletingLastPathComponent().path
+    for version in ["3.11", "3.12", "3.13"] {
+      let file = "\(environment)/lib/python\(version)/site-packages/pypgstac/migrations/pgstac.0.10.0.sql"
+      if FileManager.default.fileExists(atPath: file) { return file }
+    }
+    throw StartError("pgstac's SQL is not in \(environment); run make setup")
+  }
+
+  func close(_ logger: Logger) async {
+    await writers.close()
+    slow.close()
+    do { try await cluster.stop() } catch { logger.error("PostgreSQL did not stop", metadata: ["error": "\(error)"]) }
+    thread.shutdown()
+    slowThread.shutdown()
+  }
+}

@@ -1,0 +1,180 @@
+internal import CoreMachine
+internal import Credentials
+internal import Datasets
+internal import Foundation
+internal import FramedRPC
+internal import Logging
+internal import PostgreSQL
+internal import Services
+
+/// Wires the parts together: what is started before what, and ended in the other order.
+struct Server {
+  let settings: Settings
+  private let logger = Logger(label: "terraned")
+
+  init(_ settings: Settings) { self.settings = settings }
+
+  func run() async throws {
+    signal(SIGPIPE, SIG_IGN)
+    let signals = StopSignals()
+    let directory = try DataDirectory(settings)
+    directory.removeEndpoint()
+    logger.info(
+      "starting", metadata: ["version": "\(TerraneVersion.current)", "data": "\(directory.path)", "user": "\(NSUserName())"])
+    let store = CredentialStore(directory: directory.credentials)
+    let certificates: CredentialStore.ServerCredentials
+    do { certificates = try store.prepareServer(tlsNames: settings.tlsNames) } catch {
+      throw StartError("credentials: \(error)")
+    }
+
+    let database = try await Database.open(settings, directory, logger)
+    let python = DataAPIProcess(dataAPI(database), logger: Logger(label: "data-api"))
+    let parts: Parts
+    do {
+      let address = try await python.start()
+      let publicURL = settings.publicURL ?? "http://\(address)"
+      parts = try await start(database, directory, store, certificates, dataAPI: address, publicURL: publicURL)
+      try directory.writeEndpoint(
+        DataDirectory.Endpoint(
+          rpc: "\(parts.address)", data_api: "http://\(address)", public_url: publicURL, pid: getpid(),
+          version: TerraneVersion.current, roots: settings.roots, user: NSUserName()))
+      announce(parts.address, publicURL, directory)
+    } catch {
+      await python.stop()
+      await database.close(logger)
+      throw error
+    }
+
+    let name = await signals.wait()
+    logger.info("stopping", metadata: ["signal": "\(name)"])
+    directory.removeEndpoint()
+    await parts.rpc.drain(grace: .seconds(10))
+    await parts.rpc.shutdown()
+    parts.feed.cancel()
+    await parts.machine.stop()
+    await python.stop()
+    await database.close(logger)
+    logger.info("stopped")
+  }
+
+  private struct Parts {
+    var rpc: RPCServer
+    var address: ListeningAddress
+    var machine: CoreMachine
+    var feed: Task<Void, Never>
+  }
+
+  private func dataAPI(_ database: Database) -> DataAPIProcess.Configuration {
+    DataAPIProcess.Configuration(
+      python: settings.python, package: settings.share + "/dataapi", host: settings.dataAPIHost,
+      port: settings.dataAPIPort, publicURL: settings.publicURL,
+      database: [
+        "PGHOST": database.host, "PGPORT": "5432", "PGDATABASE": Database.name,
+        "PGUSER": DatabaseInstaller.dataAPIRole, "PGPASSWORD": database.logins.dataAPI,
+      ])
+  }
+
+  private func start(
+    _ database: Database, _ directory: DataDirectory, _ store: CredentialStore,
+    _ certificates: CredentialStore.ServerCredentials, dataAPI: String, publicURL: String
+  ) async throws -> Parts {
+    let duties = DatasetDuties(pool: database.slow, retention: settings.purgeAfter)
+    let machine = try makeMachine(database, directory, duties, dataAPI: "http://\(dataAPI)", publicURL: publicURL)
+    try await machine.start()
+
+    let epoch = try await machine.changes.epoch()
+    let registry = DatasetRegistry(
+      writers: database.writers, pool: database.slow, retention: settings.purgeAfter, clock: { RFC3339.now() })
+    let access = Access(
+      principals: PrincipalsFile(
+        path: store.principalsPath,
+        onDamage: { [logger] in logger.error("the table of principals cannot be read: nobody is let in", error: $0) }))
+    let services = DatasetServices(
+      registry: registry, access: access, ledger: LedgerScan(pool: database.slow, scratch: directory.scratch),
+      sources: SourcePolicy(roots: settings.roots), publicURL: publicURL, epoch: epoch, logger: Logger(label: "services"))
+
+    var configuration = ServerConfiguration(
+      host: settings.listenHost, port: settings.listenPort,
+      tls: TLSConfiguration(
+        certificateChain: certificates.certificate, privateKey: certificates.key,
+        certificateAuthority: certificates.authority))
+    configuration.limits.maxStreams = 10_000
+    let rpc = try RPCServer(
+      configuration: configuration, router: services.router, authorizer: access, logger: Logger(label: "rpc"))
+    let address = try await rpc.start()
+    let feed = Task { await services.follow(machine.changes) }
+    return Parts(rpc: rpc, address: address, machine: machine, feed: feed)
+  }
+
+  private func makeMachine(
+    _ database: Database, _ directory: DataDirectory, _ duties: DatasetDuties, dataAPI: String, publicURL: String
+  ) throws -> CoreMachine {
+    guard access(settings.taskProgram, X_OK) == 0 else {
+      throw StartError("user \(NSUserName()) cannot run \(settings.taskProgram); name the worker program with --task-program")
+    }
+    var machine = CoreMachineSettings(
+      host: "local", scratchRoot: directory.scratch,
+      slots: database.logins.slots.enumerated().map {
+        WorkerSlot(role: DatabaseInstaller.slotRole($0.offset), password: $0.element)
+      },
+      childDatabase: ChildDatabase(host: database.host, port: 5432, database: Database.name))
+    machine.allowedRoots = settings.roots
+    machine.dataAPIURL = dataAPI
+    machine.memoryLimitBytes = settings.taskMemory << 20
+    machine.retryWindow = .seconds(settings.retryWindow)
+    let garbage = GarbageRemover(pool: database.slow)
+    var secret = [UInt8](repeating: 0, count: 32)
+    for index in secret.indices { secret[index] = UInt8.random(in: .min ... .max) }
+    return try CoreMachine(
+      settings: machine, server: database.server, thread: database.thread, lanes: database.writers,
+      jobTypes: DatasetJobs.definitions,
+      delegate: DatasetChain(publicURL: publicURL, secret: secret, replacedWindow: settings.replacedWindow),
+      statements: DatasetChain.statements,
+      launcher: ProcessLauncher(ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),
+      removers: ["table": { try await garbage.table($0) }],
+      duties: [:], logger: Logger(label: "coremachine"))
+  }
+
+  /// For the person who started it; the log is for machines.
+  private func announce(_ address: ListeningAddress, _ publicURL: String, _ directory: DataDirectory) {
+    let roots = settings.roots.isEmpty ? "none (start with --root DIR)" : settings.roots.joined(separator: ", ")
+    print(
+      """
+      Terrane \(TerraneVersion.current) is ready.
+        RPC          \(address)   (TLS 1.3, client certificate)
+        data API     \(publicURL)/
+        files from   \(roots)
+        credentials  \(directory.credentials)/local-admin
+      """)
+    fflush(nil)
+  }
+}
+
+/// SIGTERM and SIGINT as something to wait for; a second one ends the process at once.
+final class StopSignals: Sendable {
+  private let stream: AsyncStream<String>
+  private let sources: [any DispatchSourceSignal]
+
+  init() {
+    let (stream, continuation) = AsyncStream.makeStream(of: String.self)
+    self.stream = stream
+    sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      nonisolated(unsafe) var count = 0  // only this source's handler, which never overlaps itself, touches it
+      source.setEventHandler {
+        count += 1
+        if count > 1 { _exit(130) }
+        continuation.yield(name)
+      }
+      source.activate()
+      return source
+    }
+  }
+
+  /// Returns the name of the first signal.
+  func wait() async -> String {
+    for await name in stream { return name }
+    return "end"
+  }
+}
