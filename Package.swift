@@ -93,7 +93,7 @@ let package = Package(
     swift("CommandLineClient", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade"]),
 
     // The RPC face, and programs: wiring only.
-    swift("Services", ["Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
+    swift("Services", ["Credentials", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
     program(
       "terraned",
       [

@@ -12,7 +12,7 @@ public struct Access: Authorizer {
   public func authorize(_ principal: Principal, _ method: MethodDescriptor) throws(RPCError) {
     guard let name = method.role else { return }
     guard let role = Role(rawValue: name) else {
-      throw RPCError(.internalError, "method \(method.name) asks for a role there is not: \(name)")
+      throw RPCError(.internal, "method \(method.name) asks for a role there is not: \(name)")
     }
     guard let entry = principals[principal.uri], entry.allows(role) else {
       throw RPCError(

@@ -4,7 +4,7 @@ public import FramedRPC
 public import TerraneMessages
 
 /// terrane.v1.AdminService.
-public struct AdminHandlers: AdminServiceProvider {
+public struct AdminHandlers: AdminServiceServer {
   let ledger: LedgerScan
 
   public func scan(_ request: ScanRequest, context: ServerCallContext) async throws -> ScanResponse {

@@ -6,7 +6,7 @@ internal import ProtobufFacade
 public import TerraneMessages
 
 /// terrane.v1.DatasetService: messages in, domain calls, messages out.
-public struct DatasetHandlers: DatasetServiceProvider {
+public struct DatasetHandlers: DatasetServiceServer {
   let registry: DatasetRegistry
   let hub: StatusHub
   let access: Access
@@ -43,7 +43,7 @@ public struct DatasetHandlers: DatasetServiceProvider {
     try await answering(context) {
       if !request.namespace.isEmpty { try access.check(context.principal, namespace: request.namespace) }
       guard request.pageSize >= 0 else {
-        throw Problem(.invalidArgument, "page_size is negative", field: "page_size")
+        throw Datasets.Problem(.invalidArgument, "page_size is negative", field: "page_size")
       }
       let size = request.pageSize == 0 ? 100 : min(Int(request.pageSize), 1_000)
       let statuses = Set(request.statuses.map(\.rawValue))
@@ -146,7 +146,7 @@ public struct DatasetHandlers: DatasetServiceProvider {
   private func answering<T>(_ context: ServerCallContext, _ body: () async throws -> T) async throws -> T {
     do { return try await body() } catch {
       let answer = RPCError(anything: error)
-      if answer.code == .internalError {
+      if answer.code == .internal {
         logger.error(
           "a call failed", metadata: ["method": "\(context.method.name)", "principal": "\(context.principal.uri)", "error": "\(error)"])
       }

@@ -7,7 +7,7 @@ struct PageToken {
   private let binding: String
 
   /// Throws `INVALID_PAGE_TOKEN`.
-  init(_ request: ListDatasetsRequest, principal: String) throws(Problem) {
+  init(_ request: ListDatasetsRequest, principal: String) throws(Datasets.Problem) {
     var arguments = request
     arguments.pageToken = ""
     arguments.pageSize = 0
@@ -18,7 +18,7 @@ struct PageToken {
     }
     let parts = request.pageToken.split(separator: "-", maxSplits: 1)
     guard parts.count == 2, parts[1] == binding, let before = Int64(parts[0], radix: 36), before > 0 else {
-      throw Problem(.invalidPageToken, "this page token belongs to no such list", field: "page_token")
+      throw Datasets.Problem(.invalidPageToken, "this page token belongs to no such list", field: "page_token")
     }
     self.before = before
   }

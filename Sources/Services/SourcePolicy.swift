@@ -1,5 +1,5 @@
 internal import Foundation
-public import Datasets
+internal import Datasets
 
 /// What can be said of a source before anybody reads it: its scheme, and whether its path can be under an allowed root. The
 /// worker looks again, after symbolic links are resolved.

@@ -1,4 +1,4 @@
-public import Datasets
+internal import Datasets
 internal import FramedMessages
 internal import FramedRPC
 internal import Synchronization

@@ -91,7 +91,7 @@ extension Reason {
       case .state: .failedPrecondition
       case .resource: .resourceExhausted
       case .permission: .permissionDenied
-      case .system: .internalError
+      case .system: .internal
       }
     }
   }

@@ -43,15 +43,15 @@ struct RecordMapping: Sendable {
     }
   }
 
-  private func progress(_ record: DatasetRecord, now: Int64) -> Progress? {
+  private func progress(_ record: DatasetRecord, now: Int64) -> TerraneMessages.Progress? {
     guard let operation = record.operation else { return nil }
     if operation.state == .succeeded {
       let count = Int32(operation.stepWeights?.count ?? 0)
-      return Progress(percent: 100, step: "published", stepNumber: count, stepCount: count, message: "served")
+      return TerraneMessages.Progress(percent: 100, step: "published", stepNumber: count, stepCount: count, message: "served")
     }
     let message = operation.state == .cancelling ? "cancelling" : nil
     guard let current = record.progress else {
-      return Progress(stepNumber: 1, message: message ?? (operation.state == .queued ? "waiting for a worker" : "starting"))
+      return TerraneMessages.Progress(stepNumber: 1, message: message ?? (operation.state == .queued ? "waiting for a worker" : "starting"))
     }
     let fraction = ChainProgress.fraction(
       weights: operation.stepWeights, step: current.step, stepFraction: current.fraction)
@@ -59,7 +59,7 @@ struct RecordMapping: Sendable {
     let left =
       operation.state == .running
       ? fraction.flatMap { share in elapsed.flatMap { ChainProgress.secondsLeft(fraction: share, elapsedSeconds: $0) } } : nil
-    return Progress(
+    return TerraneMessages.Progress(
       percent: (fraction ?? 0) * 100, step: current.jobType, stepNumber: Int32(current.step),
       stepCount: Int32(operation.stepWeights?.count ?? 0), message: message ?? current.message, done: current.done,
       total: current.total, unit: current.unit, rate: current.rate ?? 0, etaSeconds: left,
@@ -188,11 +188,7 @@ extension TerraneMessages.DatasetSpec {
         license: spec.metadata.license, keywords: spec.metadata.keywords,
         datetime: spec.metadata.datetime.flatMap(Self.timestamp)),
       vectorOptions: VectorOptions(
-        nullGeometry: switch spec.options.nullGeometry {
-        case .drop: .drop
-        case .keep: .keep
-        case .fail: .fail
-        }, maxRejects: spec.options.maxRejects),
+        nullGeometry: VectorOptions.NullGeometry(spec.options.nullGeometry), maxRejects: spec.options.maxRejects),
       visibility: .public)
   }
 
@@ -200,6 +196,17 @@ extension TerraneMessages.DatasetSpec {
     (try? Date(text, strategy: .iso8601)).map {
       ProtobufTimestamp(microsecondsSince1970: Int64(($0.timeIntervalSince1970 * 1_000_000).rounded()))
     }
+  }
+}
+
+extension VectorOptions.NullGeometry {
+  fileprivate init(_ policy: Datasets.DatasetSpec.VectorOptions.NullGeometry) {
+    self =
+      switch policy {
+      case .drop: .drop
+      case .keep: .keep
+      case .fail: .fail
+      }
   }
 }
 

@@ -1,5 +1,6 @@
 internal import Datasets
 internal import FramedMessages
+internal import ProtobufFacade
 internal import TerraneMessages
 
 extension DatasetIdentity {
@@ -84,7 +85,7 @@ extension Datasets.DatasetSpec.Metadata {
       license: metadata.license, keywords: metadata.keywords)
     guard let time = metadata.datetime else { return }
     guard (-62_135_596_800..<253_402_300_800).contains(time.seconds), (0..<1_000_000_000).contains(time.nanos),
-      case .string(let text) = time.jsonObject()
+      case .string(let text) = time.jsonObject() as JSONValue
     else { throw Datasets.Problem(.invalidArgument, "datetime is out of range", field: "spec.metadata.datetime") }
     datetime = text
   }
