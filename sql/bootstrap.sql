@@ -25,13 +25,12 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 -- terraned ends the sessions of children it has killed; a member of pg_signal_backend may end those of other roles.
 GRANT pg_signal_backend TO terrane_server;
 
-CREATE SCHEMA IF NOT EXISTS terrane AUTHORIZATION terrane_owner;
 CREATE SCHEMA IF NOT EXISTS coremachine AUTHORIZATION terrane_owner;
 CREATE SCHEMA IF NOT EXISTS datasets AUTHORIZATION terrane_owner;
 CREATE SCHEMA IF NOT EXISTS serving AUTHORIZATION terrane_owner;
 CREATE SCHEMA IF NOT EXISTS data AUTHORIZATION terrane_server;
 
-GRANT USAGE ON SCHEMA coremachine, datasets, serving, terrane TO terrane_server;
+GRANT USAGE ON SCHEMA coremachine, datasets, serving TO terrane_server;
 GRANT USAGE ON SCHEMA serving, data TO terrane_dataapi;
 GRANT USAGE ON SCHEMA data TO terrane_task;
 
@@ -39,7 +38,6 @@ ALTER DEFAULT PRIVILEGES FOR ROLE terrane_owner IN SCHEMA coremachine, datasets,
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO terrane_server;
 ALTER DEFAULT PRIVILEGES FOR ROLE terrane_owner IN SCHEMA coremachine, datasets, serving
   GRANT USAGE ON SEQUENCES TO terrane_server;
-ALTER DEFAULT PRIVILEGES FOR ROLE terrane_owner IN SCHEMA terrane GRANT SELECT ON TABLES TO terrane_server;
 ALTER DEFAULT PRIVILEGES FOR ROLE terrane_owner IN SCHEMA serving GRANT SELECT ON TABLES TO terrane_dataapi;
 ALTER ROLE terrane_dataapi SET default_transaction_read_only = on;
 ALTER ROLE terrane_dataapi SET statement_timeout = '30s';

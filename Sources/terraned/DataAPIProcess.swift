@@ -88,8 +88,9 @@ final class DataAPIProcess: Sendable {
   private func runOnce() {
     var input: [Int32] = [-1, -1]
     var output: [Int32] = [-1, -1]
-    guard pipe2(&input, O_CLOEXEC) == 0, pipe2(&output, O_CLOEXEC) == 0, let request = cprocess_request_create(configuration.python)
-    else { return }
+    guard pipe(&input) == 0, pipe(&output) == 0, let request = cprocess_request_create(configuration.python) else { return }
+    // A task's child started in between does not get them either: the spawner closes what is not mapped.
+    for descriptor in input + output { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     defer {
       cprocess_request_destroy(request)
       close(output[0])

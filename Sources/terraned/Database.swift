@@ -1,3 +1,4 @@
+internal import CoreMachine
 internal import Datasets
 internal import Foundation
 internal import Logging
@@ -12,10 +13,8 @@ struct Database: Sendable {
   /// Slow queries (lists, scans, moves) have a thread of their own, so that decoding one never delays a commit.
   let slowThread: DatabaseThread
   let logins: DatabaseInstaller.Logins
-  /// Settings of a connection as terrane_server.
-  let server: ConnectionSettings
-  let writers: CommitLanes
-  let slow: ConnectionPool
+  /// The engine's connections, within the budget; datasets share them.
+  let connections: CoreMachineDatabase
 
   /// The directory of the Unix socket.
   var host: String { cluster.socketDirectory }
@@ -25,8 +24,8 @@ struct Database: Sendable {
     let slowThread = DatabaseThread(name: "database-slow")
     var configuration = PrivateCluster.Configuration(dataDirectory: directory.cluster)
     configuration.binaries = settings.postgresBin
-    // Server 10 (2 write, 1 leases, 1 claim, 1 publish, 2 listen, 3 slow), 3 a child, 6 the data API, 10 in reserve.
-    configuration.maxConnections = 10 + 3 * settings.slots + 6 + 10
+    // The server 8 (2 write, 1 publish, 1 leases, 1 claim, 1 LISTEN, 2 slow), 3 a child, 6 the data API, 10 in reserve.
+    configuration.maxConnections = 8 + 3 * settings.slots + 6 + 10
     let cluster = try PrivateCluster(configuration, thread: thread, logger: Logger(label: "postgresql"))
     do {
       let origin = try await cluster.start()
@@ -35,11 +34,10 @@ struct Database: Sendable {
     let logins = try await install(settings, cluster, thread, logger)
     let server = cluster.settings(
       database: name, user: DatabaseInstaller.serverRole, password: logins.server, applicationName: "terraned")
-    let writers = CommitLanes(server, count: 2, thread: thread)
-    try await writers.connect()
+    let connections = CoreMachineDatabase(server, thread: thread, slowThread: slowThread)
+    try await connections.write.connect()
     return Database(
-      cluster: cluster, thread: thread, slowThread: slowThread, logins: logins, server: server, writers: writers,
-      slow: ConnectionPool(server, size: 3, thread: slowThread))
+      cluster: cluster, thread: thread, slowThread: slowThread, logins: logins, connections: connections)
   }
 
   private static func install(
@@ -49,13 +47,13 @@ struct Database: Sendable {
     if try await first.query("SELECT 1 FROM pg_database WHERE datname = $1", [.text(name)]).isEmpty {
       try await first.execute(script: "CREATE DATABASE \(name)")
     }
-    await first.close()
+    first.close()
     let administrator = try await PostgresConnection.connect(cluster.superuserSettings(database: name), on: thread)
     let installer = DatabaseInstaller(
       sqlFolder: settings.share + "/sql", pgstacFile: try pgstacFile(settings), slots: settings.slots)
     do {
       let logins = try await installer.install(on: administrator, logger: logger)
-      await administrator.close()
+      administrator.close()
       return logins
     } catch { throw StartError("the database cannot be brought to this version: \(error)") }
   }
@@ -71,8 +69,7 @@ struct Database: Sendable {
   }
 
   func close(_ logger: Logger) async {
-    await writers.close()
-    slow.close()
+    await connections.close()
     do { try await cluster.stop() } catch { logger.error("PostgreSQL did not stop", metadata: ["error": "\(error)"]) }
     thread.shutdown()
     slowThread.shutdown()

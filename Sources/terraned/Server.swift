@@ -33,7 +33,7 @@ struct Server {
     do {
       let address = try await python.start()
       let publicURL = settings.publicURL ?? "http://\(address)"
-      parts = try await start(database, directory, store, certificates, dataAPI: address, publicURL: publicURL)
+      parts = try await start(database, directory, store, certificates, python, dataAPI: address, publicURL: publicURL)
       try directory.writeEndpoint(
         DataDirectory.Endpoint(
           rpc: "\(parts.address)", data_api: "http://\(address)", public_url: publicURL, pid: getpid(),
@@ -76,34 +76,58 @@ struct Server {
 
   private func start(
     _ database: Database, _ directory: DataDirectory, _ store: CredentialStore,
-    _ certificates: CredentialStore.ServerCredentials, dataAPI: String, publicURL: String
+    _ certificates: CredentialStore.ServerCredentials, _ python: DataAPIProcess, dataAPI: String, publicURL: String
   ) async throws -> Parts {
-    let duties = DatasetDuties(pool: database.slow, retention: settings.purgeAfter)
+    let duties = DatasetDuties(pool: database.connections.slow, retention: settings.purgeAfter)
     let machine = try makeMachine(database, directory, duties, dataAPI: "http://\(dataAPI)", publicURL: publicURL)
     try await machine.start()
 
-    let epoch = try await machine.changes.epoch()
+    let epoch = try await machine.changes.current().epoch
     let registry = DatasetRegistry(
-      writers: database.writers, pool: database.slow, retention: settings.purgeAfter, clock: { RFC3339.now() })
+      writers: database.connections.write, pool: database.connections.slow, retention: settings.purgeAfter, clock: { RFC3339.now() })
     let access = Access(
       principals: PrincipalsFile(
         path: store.principalsPath,
         onDamage: { [logger] in logger.error("the table of principals cannot be read: nobody is let in", error: $0) }))
+    let readiness = Readiness(checks: readinessChecks(database, directory, python))
     let services = DatasetServices(
-      registry: registry, access: access, ledger: LedgerScan(pool: database.slow, scratch: directory.scratch),
-      sources: SourcePolicy(roots: settings.roots), publicURL: publicURL, epoch: epoch, logger: Logger(label: "services"))
+      registry: registry, access: access, ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch),
+      sources: SourcePolicy(roots: settings.roots), health: readiness, publicURL: publicURL, epoch: epoch, logger: Logger(label: "services"))
 
     var configuration = ServerConfiguration(
       host: settings.listenHost, port: settings.listenPort,
-      tls: TLSConfiguration(
-        certificateChain: certificates.certificate, privateKey: certificates.key,
-        certificateAuthority: certificates.authority))
+      tls: .server(
+        certificateChainPath: certificates.certificate, privateKeyPath: certificates.key,
+        authorityPath: certificates.authority))
     configuration.limits.maxStreams = 10_000
     let rpc = try RPCServer(
       configuration: configuration, router: services.router, authorizer: access, logger: Logger(label: "rpc"))
     let address = try await rpc.start()
-    let feed = Task { await services.follow(machine.changes) }
+    let feed = Task {
+      await withDiscardingTaskGroup { group in
+        group.addTask { await services.follow(machine.changes) }
+        group.addTask { await readiness.run() }
+      }
+    }
     return Parts(rpc: rpc, address: address, machine: machine, feed: feed)
+  }
+
+  /// What must work for the server to be ready: the database, the data API, room on the disk.
+  private func readinessChecks(_ database: Database, _ directory: DataDirectory, _ python: DataAPIProcess)
+    -> [Readiness.Check]
+  {
+    let reserve = UInt64(2 << 30)
+    return [
+      Readiness.Check(name: "database") {
+        (try? await database.connections.slow.query("SELECT 1")) != nil
+      },
+      Readiness.Check(name: "data-api") { python.address != nil },
+      Readiness.Check(name: "disk") {
+        var status = statvfs()
+        guard statvfs(directory.path, &status) == 0 else { return false }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) > reserve
+      },
+    ]
   }
 
   private func makeMachine(
@@ -122,17 +146,14 @@ struct Server {
     machine.dataAPIURL = dataAPI
     machine.memoryLimitBytes = settings.taskMemory << 20
     machine.retryWindow = .seconds(settings.retryWindow)
-    let garbage = GarbageRemover(pool: database.slow)
     var secret = [UInt8](repeating: 0, count: 32)
     for index in secret.indices { secret[index] = UInt8.random(in: .min ... .max) }
-    return try CoreMachine(
-      settings: machine, server: database.server, thread: database.thread, lanes: database.writers,
-      jobTypes: DatasetJobs.definitions,
+    return CoreMachine(
+      database: database.connections, settings: machine, jobTypes: DatasetJobs.definitions,
       delegate: DatasetChain(publicURL: publicURL, secret: secret, replacedWindow: settings.replacedWindow),
       statements: DatasetChain.statements,
       launcher: ProcessLauncher(ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),
-      removers: ["table": { try await garbage.table($0) }],
-      duties: [:], logger: Logger(label: "coremachine"))
+      garbage: [DatasetGarbage.tables], duties: duties.definitions, logger: Logger(label: "coremachine"))
   }
 
   /// For the person who started it; the log is for machines.
@@ -153,7 +174,8 @@ struct Server {
 /// SIGTERM and SIGINT as something to wait for; a second one ends the process at once.
 final class StopSignals: Sendable {
   private let stream: AsyncStream<String>
-  private let sources: [any DispatchSourceSignal]
+  // Made in init, activated there, and only kept: nothing reads it.
+  nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
 
   init() {
     let (stream, continuation) = AsyncStream.makeStream(of: String.self)

@@ -21,7 +21,7 @@ struct Terraned: AsyncParsableCommand {
 
   func run() async throws {
     let settings: Settings
-    do { settings = try Settings(options) } catch let error as SettingsError {
+    do { settings = try Settings(options) } catch {
       FileHandle.standardError.write(Data("terraned: \(error)\n".utf8))
       throw ExitCode(2)
     }

@@ -105,7 +105,7 @@ struct DatasetMoves: Sendable {
         "UPDATE datasets.datasets SET state = 'PURGING', updated_at = now() WHERE pk = $1 AND state = 'DELETED' RETURNING 1",
         [.int64(dataset.pk)])
       try await transaction.query(
-        "INSERT INTO coremachine.duties (kind, key) VALUES ('purge', $1) ON CONFLICT (kind, key) DO NOTHING",
+        "SELECT coremachine.schedule_duty('purge', $1)",
         [.text(String(dataset.pk))])
       try await event("purge", dataset, to: .purging, caller, transaction)
       try await touch(dataset, transaction)

@@ -43,9 +43,7 @@ struct VectorChain: Sendable {
     IngestVectorParameters(
       source: subject.spec.source.url, pin: probe.pin,
       layers: probe.layers.enumerated().map { index, layer in
-        IngestLayer(
-          name: layer.name, table: table(index), collectionID: layer.collectionID, title: layer.name,
-          featureCount: layer.featureCount)
+        IngestLayer(layer: layer, table: table(index), title: layer.name)
       },
       crs: subject.spec.source.crs.nonEmpty, encoding: subject.spec.source.encoding.nonEmpty, csv: csv,
       nullGeometries: nullGeometries, maxRejects: subject.spec.options.maxRejects)

@@ -13,7 +13,7 @@ public struct LedgerScan: Sendable {
   }
 
   public struct Finding: Sendable, Equatable {
-    /// table, schema, directory, route, stac_item.
+    /// table, schema, scratch, route, stac_item.
     public var kind: String
     public var identifier: String
     public var detail: String
@@ -43,7 +43,7 @@ public struct LedgerScan: Sendable {
       let exists = try row.bool("thing")
       let expected = try row.bool("expected")
       if expected { report.ledgerRows += 1 }
-      if finding.kind == "directory" {
+      if finding.kind == "scratch" {
         expectedDirectories.insert(finding.identifier)
         continue
       }
@@ -53,8 +53,8 @@ public struct LedgerScan: Sendable {
     }
     for directory in directories {
       report.things += 1
-      if !expectedDirectories.contains(where: { $0.hasSuffix(directory) }) {
-        report.unexpected.append(Finding(kind: "directory", identifier: directory, detail: "no ledger row names it"))
+      if !expectedDirectories.contains("\(scratch)/\(directory)") {
+        report.unexpected.append(Finding(kind: "scratch", identifier: directory, detail: "no ledger row names it"))
       }
     }
     return report

@@ -159,7 +159,7 @@ extension TerraneMessages.Operation {
 }
 
 extension TerraneMessages.OperationState {
-  fileprivate init(_ state: CoreMachine.OperationState) {
+  fileprivate init(_ state: EngineOperationState) {
     self =
       switch state {
       case .queued: .queued

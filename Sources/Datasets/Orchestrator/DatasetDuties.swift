@@ -1,22 +1,5 @@
+public import CoreMachine
 public import PostgreSQL
-
-/// Removes what the ledger lists. Each answers once the thing is gone, also where it was not there.
-public struct GarbageRemover: Sendable {
-  private let pool: ConnectionPool
-
-  public init(pool: ConnectionPool) { self.pool = pool }
-
-  /// Drops a served table. Waits for readers at most two seconds; garbage collection comes again.
-  public func table(_ identifier: String) async throws {
-    guard let name = ServedTable.name(identifier: identifier) else {
-      throw Problem(.internalError, "the ledger lists a table that is none of ours: \(identifier.excerpt)")
-    }
-    try await pool.transaction { transaction in
-      _ = try await transaction.query("SET LOCAL lock_timeout = '2s'", [])
-      _ = try await transaction.query("DROP TABLE IF EXISTS data.\(name)", [])
-    }
-  }
-}
 
 /// What happens to datasets by themselves: purges fall due, and go on until nothing is left.
 public struct DatasetDuties: Sendable {
@@ -28,8 +11,22 @@ public struct DatasetDuties: Sendable {
     moves = DatasetMoves(pool: pool, retention: retention)
   }
 
+  /// The duties as CoreMachine runs them.
+  public var definitions: [DutyDefinition] {
+    [
+      DutyDefinition(kind: "retire_datasets", every: .seconds(60)) { [self] _ in
+        try await retire()
+        return .done
+      },
+      DutyDefinition(kind: "purge") { [self] context in
+        guard let pk = Int64(context.key) else { return .done }
+        return try await purge(datasetPK: pk) ? .done : .again(after: .milliseconds(250))
+      },
+    ]
+  }
+
   /// Purges what was deleted long enough ago, and forgets request ids of more than 24 h.
-  public func retire() async throws {
+  func retire() async throws {
     let due = try await pool.query(
       "SELECT key FROM datasets.datasets WHERE state = 'DELETED' AND purge_at <= now() ORDER BY purge_at LIMIT 100", [])
     for row in due {
@@ -40,7 +37,7 @@ public struct DatasetDuties: Sendable {
   }
 
   /// One step of a purge: true once everything the dataset left is gone and it is PURGED.
-  public func purge(datasetPK: Int64) async throws -> Bool {
+  func purge(datasetPK: Int64) async throws -> Bool {
     try await pool.transaction(TransactionOptions(failPoints: "purge_duty")) { transaction in
       guard let row = try await transaction.query(
         """
