@@ -96,7 +96,7 @@ final class DataAPIProcess: Sendable {
       close(output[0])
     }
     var arguments = [
-      configuration.python, "-m", "terrane_dataapi", "--host", configuration.host, "--port", String(configuration.port),
+      "-m", "terrane_dataapi", "--host", configuration.host, "--port", String(configuration.port),
       "--exit-with-stdin",
     ]
     if let url = configuration.publicURL { arguments += ["--public-url", url] }
