@@ -32,20 +32,18 @@ public struct DatabaseInstaller: Sendable {
   public func install(on administrator: PostgresConnection, logger: Logger) async throws -> Logins {
     try await administrator.execute(script: try read("\(sqlFolder)/bootstrap.sql"))
     try await installPgstac(administrator, logger)
-    try await administrator.execute(script: "SET ROLE terrane_owner")
     let applied = try await migrations().apply(on: administrator)
-    try await administrator.execute(script: "RESET ROLE")
     for migration in applied { logger.info("migration applied", metadata: ["migration": "\(migration.number)_\(migration.name)"]) }
     return try await setLogins(administrator)
   }
 
-  /// The `NNNN_name.sql` files of the folder.
+  /// The `NNNN_name.sql` files of the folder, each run as the schemas' owner.
   private func migrations() throws -> Migrations {
     let files = try FileManager.default.contentsOfDirectory(atPath: sqlFolder).sorted()
     return try Migrations(
       files.compactMap { file in
         guard let match = file.wholeMatch(of: /([0-9]{4})_([a-z0-9_]+)\.sql/), let number = Int(match.1) else { return nil }
-        return Migrations.Migration(number: number, name: String(match.2), sql: try read("\(sqlFolder)/\(file)"))
+        return Migrations.Migration(number: number, name: String(match.2), sql: "SET ROLE terrane_owner;\n" + (try read("\(sqlFolder)/\(file)")))
       })
   }
 
