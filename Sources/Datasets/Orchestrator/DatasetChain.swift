@@ -48,15 +48,15 @@ public struct DatasetChain: ChainDelegate {
     case JobType.stacCatalogVectors:
       let ingest = try earlier(IngestVectorResult.self, JobType.ingestVector, operation)
       let stac = try result(StacCatalogResult.self, of: job)
-      let token = previewToken(operation.id)
+      let token = previewToken(operation.id).hexDigits
       return .job(
         NextJob(
-          type: JobType.verify, parameters: try JSON.text(chain.verify(after: ingest, previewToken: token.hexDigits))),
+          type: JobType.verify, parameters: try JSON.text(chain.verify(after: ingest, previewToken: token))),
         effects: [
           Effect(
             "datasets.preview",
             [
-              .int64(operation.subject), .int64(operation.id), .bytea(SHA256Digest.of(token)),
+              .int64(operation.subject), .int64(operation.id), .bytea(SHA256Digest.of(Array(token.utf8))),
               .text(try chain.publication(ingest, stac).json()),
             ])
         ])
@@ -111,7 +111,7 @@ public struct DatasetChain: ChainDelegate {
     return try JSON.decode(type, from: text)
   }
 
-  /// 32 bytes; the route keeps only their SHA-256.
+  /// 32 bytes, sent as hex; the route keeps only the SHA-256 of what is sent.
   private func previewToken(_ operation: Int64) -> [UInt8] {
     SHA256Digest.of(secret + Array("preview/\(operation)".utf8))
   }
