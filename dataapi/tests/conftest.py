@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import requests
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import cluster as clusters  # noqa: E402
 import samples  # noqa: E402
 
