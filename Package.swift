@@ -42,7 +42,7 @@ let package = Package(
     .library(name: "TerraneMessages", targets: ["TerraneMessages"]),
     .executable(name: "terraned", targets: ["terraned"]),
     .executable(name: "terrane", targets: ["terrane"]),
-    .executable(name: "terrane-task", targets: ["terrane-task"]),
+    .executable(name: "terrane-task", targets: ["terrane-task", "PostgreSQL", "PostgreSQLTesting"]),
     .executable(name: "protoc-gen-framedrpc", targets: ["protoc-gen-framedrpc"]),
   ],
   dependencies: [
@@ -115,6 +115,8 @@ let package = Package(
     tests("FramedCore", ["FramedCore", "FramedMessages", "ProtobufFacade"]),
     tests("FramedRPC", ["FramedRPC", "FramedCore", "FramedMessages", "ProtobufFacade", logging]),
     tests("Credentials", ["Credentials"]),
+    tests("Geospatial", ["Geospatial"]),
+    tests("DatasetTasks", ["DatasetTasks", "Geospatial", "JobTypes", "TaskProtocol", "terrane-task"]),
     tests("CommandLineClient", ["CommandLineClient", "TerraneMessages", "FramedRPC", "ProtobufFacade"]),
 
     // Every kind of field, for the tests of the generated code.

@@ -4,6 +4,8 @@ internal import Glibc
 public struct SourceAddress: Sendable, Equatable {
   /// Real path: absolute, no symbolic links.
   public let path: String
+  /// Real paths of the allowed roots.
+  private let roots: [String]
 
   /// Resolves `address`.
   ///
@@ -13,13 +15,20 @@ public struct SourceAddress: Sendable, Equatable {
   public init(_ address: String, allowedRoots roots: [String]) throws(GeospatialError) {
     let path = try Self.path(of: address)
     guard let real = Self.realPath(path) else { throw Self.unresolved(path, errno) }
-    let inside = roots.contains { root in
-      guard let realRoot = Self.realPath(root) else { return false }
-      return realRoot == "/" || real == realRoot || real.hasPrefix(realRoot + "/")
-    }
-    // Asked before anything about the file is told: outside the roots nobody learns what exists.
-    guard inside, !real.hasPrefix("/vsi") else { throw Self.outside(address) }
+    self.roots = roots.compactMap(Self.realPath)
     self.path = real
+    // Asked before anything about the file is told: outside the roots nobody learns what is in it.
+    guard contains(real) else { throw Self.outside(address) }
+  }
+
+  /// Fails unless `path`, a file found beside the source, really lies under the roots too.
+  func requireInside(_ path: String) throws(GeospatialError) {
+    guard let real = Self.realPath(path) else { throw Self.unresolved(path, errno) }
+    guard contains(real) else { throw Self.outside(path) }
+  }
+
+  private func contains(_ real: String) -> Bool {
+    !real.hasPrefix("/vsi") && roots.contains { $0 == "/" || real == $0 || real.hasPrefix($0 + "/") }
   }
 
   private static func outside(_ address: String) -> GeospatialError {

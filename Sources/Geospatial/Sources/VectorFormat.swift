@@ -40,7 +40,7 @@ public struct VectorSource: Sendable {
       try Self.checkGeoJSON(path, head: head)
     case "shp":
       format = .shapefile
-      files = try Self.shapefileParts(path)
+      files = try Self.shapefileParts(address)
       gdalName = path
       try Self.checkShapefile(files)
     case "csv":
@@ -112,13 +112,15 @@ public struct VectorSource: Sendable {
     }
   }
 
-  private static func shapefileParts(_ path: String) throws(GeospatialError) -> SourceFiles {
+  private static func shapefileParts(_ address: SourceAddress) throws(GeospatialError) -> SourceFiles {
+    let path = address.path
     let stem = String(path.dropLast(4))
     var siblings: [String] = []
     for (suffix, needed) in [("shx", true), ("dbf", true), ("prj", false), ("cpg", false)] {
       // Case-sensitive file systems know A.SHP with A.DBF as well as a.shp with a.dbf.
       let found = [suffix, suffix.uppercased()].map { stem + "." + $0 }.first { access($0, F_OK) == 0 }
       if let found {
+        try address.requireInside(found)
         siblings.append(found)
       } else if needed {
         throw GeospatialError(

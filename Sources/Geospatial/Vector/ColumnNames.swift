@@ -45,7 +45,7 @@ public enum ColumnNames {
       }
     }
     while result.hasSuffix("_") && result.count > 1 { result.removeLast() }
-    if result.isEmpty || result == "_" { result = "column" }
+    if result.isEmpty || result == "_" { result = "field" }
     if result.first?.isNumber == true { result = "_" + result }
     return cut(result, to: limit)
   }
