@@ -42,7 +42,7 @@ let package = Package(
     .library(name: "TerraneMessages", targets: ["TerraneMessages"]),
     .executable(name: "terraned", targets: ["terraned"]),
     .executable(name: "terrane", targets: ["terrane"]),
-    .executable(name: "terrane-task", targets: ["terrane-task", "PostgreSQL", "PostgreSQLTesting"]),
+    .executable(name: "terrane-task", targets: ["terrane-task"]),
     .executable(name: "protoc-gen-framedrpc", targets: ["protoc-gen-framedrpc"]),
   ],
   dependencies: [
@@ -116,7 +116,9 @@ let package = Package(
     tests("FramedRPC", ["FramedRPC", "FramedCore", "FramedMessages", "ProtobufFacade", logging]),
     tests("Credentials", ["Credentials"]),
     tests("Geospatial", ["Geospatial"]),
-    tests("DatasetTasks", ["DatasetTasks", "Geospatial", "JobTypes", "TaskProtocol", "terrane-task"]),
+    tests(
+      "DatasetTasks",
+      ["DatasetTasks", "Geospatial", "JobTypes", "TaskProtocol", "terrane-task", "PostgreSQL", "PostgreSQLTesting"]),
     tests("CommandLineClient", ["CommandLineClient", "TerraneMessages", "FramedRPC", "ProtobufFacade"]),
 
     // Every kind of field, for the tests of the generated code.
