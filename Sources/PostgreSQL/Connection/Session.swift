@@ -186,8 +186,8 @@ actor Session {
     if exchange.request.owner == nil, isInTransaction {
       // A bare BEGIN on a shared session: whoever comes next would be inside it.
       let misuse = PostgresError(.protocolMisuse, "the request left a transaction open: use transaction(_:)")
-      exchange.request.reply(.failure(misuse))
       end(misuse)
+      exchange.request.reply(.failure(misuse))
       return
     }
     startNext()

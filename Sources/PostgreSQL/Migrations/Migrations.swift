@@ -56,7 +56,8 @@ public struct Migrations: Sendable {
     self.migrations = migrations.sorted { $0.number < $1.number }
     self.schema = schema
     for (before, after) in zip(self.migrations, self.migrations.dropFirst()) where before.number == after.number {
-      throw .badName("\(after.number)_\(after.name).sql")
+      let digits = String(10_000 + after.number).dropFirst()
+      throw .badName("\(digits)_\(after.name).sql")
     }
     guard !schema.isEmpty,
       schema.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) })
