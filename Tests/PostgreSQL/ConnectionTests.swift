@@ -56,7 +56,7 @@ import Testing
     let connection = try await connect()
     let observer = try await connect()
     let sleeper = Task { try await failure { try await connection.query("SELECT pg_sleep(3600) AS cancelled_sleep") } }
-    try await observer.seesRunning("cancelled_sleep")
+    try await observer.seesRunning("cancelled_sleep", by: connection)
     sleeper.cancel()
     #expect(try await sleeper.value.kind == .cancelled)
     #expect(try await connection.query("SELECT 1 AS n").oneRow().int("n") == 1)
@@ -69,7 +69,7 @@ import Testing
     let connection = try await PostgresConnection.connect(settings, on: cluster.thread)
     try await holder.query("SELECT pg_advisory_lock(77)")
     let blocked = Task { try await connection.query("SELECT pg_advisory_lock(77), 'blocked_one' AS mark") }
-    try await holder.seesRunning("blocked_one")
+    try await holder.seesRunning("blocked_one", by: connection)
     let waiting = Task { try await failure { try await connection.query("SELECT 'never sent'") } }
     waiting.cancel()
     #expect(try await waiting.value.kind == .cancelled)

@@ -35,12 +35,12 @@ extension PostgresConnection {
     try await query("SELECT count(*) AS n FROM \(table)").oneRow().int("n")
   }
 
-  /// Waits until a session executes something whose text contains `fragment`.
-  func seesRunning(_ fragment: String) async throws {
+  /// Waits until another session executes something whose text contains `fragment`.
+  func seesRunning(_ fragment: String, by other: PostgresConnection) async throws {
     try await eventually("no session runs \(fragment)") {
       try await !query(
-        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND position($1 IN query) > 0",
-        [.text(fragment)]
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid = $1 AND position($2 IN query) > 0",
+        [.int32(other.backendProcessID), .text(fragment)]
       ).isEmpty
     }
   }

@@ -134,7 +134,8 @@ import Testing
     let commit = Self.inserter(fixture.lanes)
     _ = try await commit.submit(1)
     try await fixture.observer.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lanes'")
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lanes' AND datname = current_database()"
+    )
     var next: Int64 = 2
     try await eventually("the lanes stayed dead") {
       next += 1

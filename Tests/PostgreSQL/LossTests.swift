@@ -8,7 +8,7 @@ import Testing
     let connection = try await cluster.freshConnection()
     let observer = try await cluster.freshConnection()
     let sleeper = Task { try await failure { try await connection.query("SELECT pg_sleep(3600) AS doomed_sleep") } }
-    try await observer.seesRunning("doomed_sleep")
+    try await observer.seesRunning("doomed_sleep", by: connection)
     try await observer.terminate(connection.backendProcessID)
     let error = try await sleeper.value
     #expect(error.kind == .connectionLost)
@@ -54,7 +54,7 @@ import Testing
         try await connection.transaction { try await $0.query("INSERT INTO t VALUES (1)") }
       }
     }
-    try await observer.seesRunning("COMMIT")
+    try await observer.seesRunning("COMMIT", by: connection)
     try await observer.terminate(connection.backendProcessID)
     let error = try await committing.value
     #expect(error.kind == .commitOutcomeUnknown)

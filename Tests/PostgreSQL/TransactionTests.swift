@@ -121,7 +121,7 @@ import Testing
         }
       }
     }
-    try await observer.seesRunning("sleep_in_transaction")
+    try await observer.seesRunning("sleep_in_transaction", by: connection)
     task.cancel()
     #expect(try await task.value.kind == .cancelled)
     #expect(try await connection.count("t") == 0)

@@ -33,8 +33,9 @@ public enum FailPoint {
     }
     switch action {
     case nil: return
-    case .kill: Glibc.kill(getpid(), SIGKILL)
-    case .stop: Glibc.kill(getpid(), SIGSTOP)
+    // To this very thread: it does not return from the call, whereas the process's others may still run for a moment.
+    case .kill: pthread_kill(pthread_self(), SIGKILL)
+    case .stop: pthread_kill(pthread_self(), SIGSTOP)
     case .error: throw PostgresError(.failPoint, "fail point \(name)")
     }
   }

@@ -80,18 +80,22 @@ public final class NotificationListener: Sendable {
     "LISTEN \"\(channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\""))\""
   }
 
-  /// Holds the listener only between waits, so that dropping it ends the loop.
+  /// Holds the listener only while it opens a session, so that dropping it ends the loop: its session goes with it.
   private static func keepListening(_ listener: @autoclosure () -> NotificationListener?) async {
+    func listen() async throws -> SessionEnd? {
+      guard let current = listener(), !current.state.withLock({ $0.closed }) else { return nil }
+      return try await current.listenUntilLost()
+    }
     var backoff = Backoff()
     while !Task.isCancelled {
-      guard let current = listener(), !current.state.withLock({ $0.closed }) else { return }
+      let start = ContinuousClock.now
       do {
-        let ended = try await current.listenUntilLost()
-        backoff.reset()
+        guard let ended = try await listen() else { return }
         await ended.wait()
-      } catch {
-        try? await Task.sleep(for: backoff.next())
-      }
+        // A session that lasted earns a quick return; one that is ended again and again does not.
+        if ContinuousClock.now - start > .seconds(1) { backoff.reset() }
+      } catch {}
+      try? await Task.sleep(for: backoff.next())
     }
   }
 

@@ -121,6 +121,8 @@ public final class ConnectionPool: Sendable {
       state.nextIdentifier += 1
       return state.nextIdentifier
     }
+    // A cancellation that found nobody waiting any more has left its mark.
+    defer { state.withLock { _ = $0.cancelled.remove(identifier) } }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: Waiter) in
         let immediate = state.withLock { state -> Result<PostgresConnection?, any Error>? in

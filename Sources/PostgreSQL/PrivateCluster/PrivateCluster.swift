@@ -171,8 +171,7 @@ public actor PrivateCluster {
 
   private func launch(until deadline: ContinuousClock.Instant) async throws -> pid_t {
     let child = try await spawnServer()
-    var keepsDescriptor = false
-    defer { if !keepsDescriptor { close(child.process_descriptor) } }
+    defer { close(child.process_descriptor) }
     while ContinuousClock.now < deadline {
       if cprocess_wait_descriptor(child.process_descriptor, 0) == 0 {
         var result = cprocess_exit()
@@ -188,7 +187,6 @@ public actor PrivateCluster {
       }
       try await Task.sleep(for: .milliseconds(20))
     }
-    keepsDescriptor = false
     throw PrivateClusterError.timedOut("PostgreSQL did not become ready: \(logTail())")
   }
 
