@@ -31,7 +31,9 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: strict)
+  .testTarget(
+    name: name + "Tests", dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: strict
+  )
 }
 
 let package = Package(
@@ -69,7 +71,12 @@ let package = Package(
     swift("FramedMessages", ["ProtobufFacade", "CFramedMessages", "CProtobufC", "CProtobufGuard"]),
     swift("FramedCore", ["FramedMessages", "ProtobufFacade"]),
     swift("FramedRPC", ["FramedCore", "FramedMessages", "ProtobufFacade", "CFramedTLS", "COpenSSL", logging] + nio),
-    swift("TerraneMessages", ["FramedRPC", "FramedMessages", "ProtobufFacade", "CTerraneMessages", "CFramedMessages", "CProtobufC", "CProtobufGuard"]),
+    swift(
+      "TerraneMessages",
+      [
+        "FramedRPC", "FramedMessages", "ProtobufFacade", "CTerraneMessages", "CFramedMessages", "CProtobufC",
+        "CProtobufGuard",
+      ]),
 
     // Who may do what: the private authority and its certificates.
     swift("Credentials", ["COpenSSL"]),
@@ -93,16 +100,25 @@ let package = Package(
     swift("CommandLineClient", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade"]),
 
     // The RPC face, and programs: wiring only.
-    swift("Services", ["Credentials", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging]),
+    swift(
+      "Services",
+      [
+        "Credentials", "Datasets", "CoreMachine", "PostgreSQL", "TerraneMessages", "FramedRPC", "FramedMessages",
+        "ProtobufFacade", logging,
+      ]),
     program(
       "terraned",
       [
-        "Services", "Datasets", "CoreMachine", "PostgreSQL", "FramedRPC", "Credentials", "JobTypes", "CProcess", logging,
+        "Services", "Datasets", "CoreMachine", "PostgreSQL", "FramedRPC", "Credentials", "JobTypes", "CProcess",
+        logging,
         arguments, .product(name: "Yams", package: "Yams"),
       ]),
     program(
       "terrane",
-      ["CommandLineClient", "Credentials", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", arguments]),
+      [
+        "CommandLineClient", "Credentials", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade",
+        arguments,
+      ]),
     program("terrane-task", ["DatasetTasks", "Geospatial", "TaskProtocol", "JobTypes"]),
     program("protoc-gen-framedrpc", ["FramedRPCGenerator"]),
     swift(
@@ -123,10 +139,13 @@ let package = Package(
 
     // Every kind of field, for the tests of the generated code.
     .target(
-      name: "CKindsMessages", dependencies: ["CProtobufC", "CProtobufGuard", "CFramedMessages"], path: "Tests/Kinds/CKindsMessages"),
+      name: "CKindsMessages", dependencies: ["CProtobufC", "CProtobufGuard", "CFramedMessages"],
+      path: "Tests/Kinds/CKindsMessages"),
     .target(
       name: "KindsMessages", dependencies: ["FramedMessages", "ProtobufFacade", "CKindsMessages", "CProtobufGuard"],
       path: "Tests/Kinds/KindsMessages", swiftSettings: strict),
-    tests("ProtobufFacade", ["ProtobufFacade", "KindsMessages", "CKindsMessages", "FramedMessages", "CProtobufC", "CProtobufGuard"]),
+    tests(
+      "ProtobufFacade",
+      ["ProtobufFacade", "KindsMessages", "CKindsMessages", "FramedMessages", "CProtobufC", "CProtobufGuard"]),
   ]
 )

@@ -148,7 +148,8 @@ public struct DatasetHandlers: DatasetServiceServer {
       let answer = RPCError(anything: error)
       if answer.code == .internal {
         logger.error(
-          "a call failed", metadata: ["method": "\(context.method.name)", "principal": "\(context.principal.uri)", "error": "\(error)"])
+          "a call failed",
+          metadata: ["method": "\(context.method.name)", "principal": "\(context.principal.uri)", "error": "\(error)"])
       }
       throw answer
     }

@@ -13,26 +13,30 @@ public struct SourcePolicy: Sendable {
   func check(_ url: String) throws(Problem) {
     guard let colon = url.firstIndex(of: ":"), url[colon...].hasPrefix("://") else {
       throw Problem(
-        Reason("SOURCE_INVALID"), "the source is no URL", field: "spec.vector.url", details: ["source": String(url.prefix(200))])
+        Reason("SOURCE_INVALID"), "the source is no URL", field: "spec.vector.url",
+        details: ["source": String(url.prefix(200))])
     }
     let scheme = url[..<colon].lowercased()
     guard scheme == "file" else {
       throw Problem(
-        .sourceSchemeUnsupported, "sources of scheme '\(String(scheme.prefix(20)))' cannot be read", field: "spec.vector.url",
+        .sourceSchemeUnsupported, "sources of scheme '\(String(scheme.prefix(20)))' cannot be read",
+        field: "spec.vector.url",
         details: ["schemes": "file"])
     }
     let path = String(url[url.index(colon, offsetBy: 3)...]).removingPercentEncoding ?? ""
     guard path.hasPrefix("/"), !path.utf8.contains(0) else {
       throw Problem(Reason("SOURCE_INVALID"), "the source is no absolute path", field: "spec.vector.url")
     }
-    guard !path.split(separator: "/").contains(".."), roots.contains(where: { path == $0 || path.hasPrefix($0 == "/" ? "/" : $0 + "/") })
+    guard !path.split(separator: "/").contains(".."),
+      roots.contains(where: { path == $0 || path.hasPrefix($0 == "/" ? "/" : $0 + "/") })
     else {
       throw Problem(
         .sourceOutsideRoots, "\(path.prefix(300)) is not under an allowed root", field: "spec.vector.url",
         details: ["roots": roots.joined(separator: ":")],
         remedy: roots.isEmpty
           ? "No root is allowed yet: start the server with one (make serve ROOT=DIR, or terraned --root DIR)."
-          : "Move the file under \(roots.joined(separator: " or ")), or start the server with another root (make serve ROOT=DIR).")
+          : "Move the file under \(roots.joined(separator: " or ")), or start the server with another root (make serve ROOT=DIR)."
+      )
     }
   }
 }

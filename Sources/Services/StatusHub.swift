@@ -33,10 +33,13 @@ public final class StatusHub: Sendable {
   public var watcherCount: Int { state.withLock { $0.watchers.values.reduce(0) { $0 + $1.count } } }
 
   /// Opens a watch. The newest status goes first, unless the caller resumes from it.
-  func watch(_ record: DatasetRecord, follow: Bool, resume: Resume?, on stream: LatestStream<DatasetStatus>) async throws {
+  func watch(_ record: DatasetRecord, follow: Bool, resume: Resume?, on stream: LatestStream<DatasetStatus>)
+    async throws
+  {
     stream.begin(epoch: mapping.epoch)
     let known: Int64
-    if let resume, resume.epoch == mapping.epoch, Int64(clamping: resume.afterSeq) <= max(record.statusSeq, lastChange) {
+    if let resume, resume.epoch == mapping.epoch, Int64(clamping: resume.afterSeq) <= max(record.statusSeq, lastChange)
+    {
       known = Int64(clamping: resume.afterSeq)
     } else {
       known = -1
@@ -72,7 +75,9 @@ public final class StatusHub: Sendable {
       defer { state.watchers = [:] }
       return state.watchers.values.flatMap(\.values)
     }
-    for watcher in all { watcher.stream.fail(RPCError(.unavailable, "the history of changes is another one; watch again")) }
+    for watcher in all {
+      watcher.stream.fail(RPCError(.unavailable, "the history of changes is another one; watch again"))
+    }
   }
 
   private var lastChange: Int64 { state.withLock { $0.last } }

@@ -88,7 +88,9 @@ final class DataAPIProcess: Sendable {
   private func runOnce() {
     var input: [Int32] = [-1, -1]
     var output: [Int32] = [-1, -1]
-    guard pipe(&input) == 0, pipe(&output) == 0, let request = cprocess_request_create(configuration.python) else { return }
+    guard pipe(&input) == 0, pipe(&output) == 0, let request = cprocess_request_create(configuration.python) else {
+      return
+    }
     // A task's child started in between does not get them either: the spawner closes what is not mapped.
     for descriptor in input + output { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     defer {
@@ -122,7 +124,10 @@ final class DataAPIProcess: Sendable {
       close(input[1])
       logger.error(
         "data API cannot be started",
-        metadata: ["program": "\(configuration.python)", "stage": "\(String(cString: cprocess_stage_name(stage)))", "error": "\(String(cString: strerror(error)))"])
+        metadata: [
+          "program": "\(configuration.python)", "stage": "\(String(cString: cprocess_stage_name(stage)))",
+          "error": "\(String(cString: strerror(error)))",
+        ])
       return
     }
     let stopNow = state.withLock { state in

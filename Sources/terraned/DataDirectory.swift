@@ -24,7 +24,9 @@ struct DataDirectory {
     var holder: pid_t = 0
     let error = cprocess_lock_file(path + "/lock", &descriptor, &holder)
     if error == EWOULDBLOCK {
-      throw StartError("\(path) is in use by another terraned, process \(holder). Stop that one, or choose another folder with --data.")
+      throw StartError(
+        "\(path) is in use by another terraned, process \(holder). Stop that one, or choose another folder with --data."
+      )
     }
     guard error == 0 else { throw StartError("cannot lock \(path)/lock: \(String(cString: strerror(error)))") }
     lock = descriptor
@@ -34,7 +36,8 @@ struct DataDirectory {
     guard geteuid() == 0 else { return }
     var user = cprocess_user()
     guard cprocess_find_user(settings.user, &user) == 0 else {
-      throw StartError("there is no user '\(settings.user)' to become; make setup makes it, or name another with --user")
+      throw StartError(
+        "there is no user '\(settings.user)' to become; make setup makes it, or name another with --user")
     }
     guard user.user_id != 0 else { throw StartError("terraned does not run as root; name another user with --user") }
     // Only what is missing is made and given away; what is there keeps its owner.
@@ -56,7 +59,8 @@ struct DataDirectory {
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: Int(mode)])
     } catch { throw StartError("cannot make \(path): \(error.localizedDescription) (as user \(NSUserName()))") }
     guard access(path, W_OK | X_OK) == 0 else {
-      throw StartError("user \(NSUserName()) cannot write to \(path); give it the folder, or choose another with --data")
+      throw StartError(
+        "user \(NSUserName()) cannot write to \(path); give it the folder, or choose another with --data")
     }
   }
 

@@ -20,7 +20,8 @@ struct JSONLineLogHandler: LogHandler {
   func log(event: LogEvent) {
     var fields = metadata.merging(event.metadata ?? [:]) { _, new in new }.mapValues { "\($0)" }
     if let error = event.error { fields["error"] = "\(error)" }
-    var line: [UInt8] = Array(#"{"time":"\#(RFC3339.now())","level":"\#(event.level)","logger":"\#(label)","message":"#.utf8)
+    var line: [UInt8] = Array(
+      #"{"time":"\#(RFC3339.now())","level":"\#(event.level)","logger":"\#(label)","message":"#.utf8)
     Self.append("\(event.message)", to: &line)
     for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
       line.append(UInt8(ascii: ","))

@@ -20,7 +20,8 @@ struct Server {
     let directory = try DataDirectory(settings)
     directory.removeEndpoint()
     logger.info(
-      "starting", metadata: ["version": "\(TerraneVersion.current)", "data": "\(directory.path)", "user": "\(NSUserName())"])
+      "starting",
+      metadata: ["version": "\(TerraneVersion.current)", "data": "\(directory.path)", "user": "\(NSUserName())"])
     let store = CredentialStore(directory: directory.credentials)
     let certificates: CredentialStore.ServerCredentials
     do { certificates = try store.prepareServer(tlsNames: settings.tlsNames) } catch {
@@ -84,15 +85,18 @@ struct Server {
 
     let epoch = try await machine.changes.current().epoch
     let registry = DatasetRegistry(
-      writers: database.connections.write, pool: database.connections.slow, retention: settings.purgeAfter, clock: { RFC3339.now() })
+      writers: database.connections.write, pool: database.connections.slow, retention: settings.purgeAfter,
+      clock: { RFC3339.now() })
     let access = Access(
       principals: PrincipalsFile(
         path: store.principalsPath,
         onDamage: { [logger] in logger.error("the table of principals cannot be read: nobody is let in", error: $0) }))
     let readiness = Readiness(checks: readinessChecks(database, directory, python))
     let services = DatasetServices(
-      registry: registry, access: access, ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch),
-      sources: SourcePolicy(roots: settings.roots), health: readiness, publicURL: publicURL, epoch: epoch, logger: Logger(label: "services"))
+      registry: registry, access: access,
+      ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch),
+      sources: SourcePolicy(roots: settings.roots), health: readiness, publicURL: publicURL, epoch: epoch,
+      logger: Logger(label: "services"))
 
     var configuration = ServerConfiguration(
       host: settings.listenHost, port: settings.listenPort,
@@ -134,7 +138,8 @@ struct Server {
     _ database: Database, _ directory: DataDirectory, _ duties: DatasetDuties, dataAPI: String, publicURL: String
   ) throws -> CoreMachine {
     guard access(settings.taskProgram, X_OK) == 0 else {
-      throw StartError("user \(NSUserName()) cannot run \(settings.taskProgram); name the worker program with --task-program")
+      throw StartError(
+        "user \(NSUserName()) cannot run \(settings.taskProgram); name the worker program with --task-program")
     }
     var machine = CoreMachineSettings(
       host: "local", scratchRoot: directory.scratch,
@@ -152,7 +157,8 @@ struct Server {
       database: database.connections, settings: machine, jobTypes: DatasetJobs.definitions,
       delegate: DatasetChain(publicURL: publicURL, secret: secret, replacedWindow: settings.replacedWindow),
       statements: DatasetChain.statements,
-      launcher: ProcessLauncher(ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),
+      launcher: ProcessLauncher(
+        ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),
       garbage: [DatasetGarbage.tables], duties: duties.definitions, logger: Logger(label: "coremachine"))
   }
 

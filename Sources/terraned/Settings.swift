@@ -13,14 +13,17 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: "Address of the RPC port (default 127.0.0.1:7411; port 0: any free one).") var listen: String?
   @Option(help: "Address of the data API (default 127.0.0.1:7480; loopback only).") var dataAPI: String?
   @Option(help: "URL under which clients reach the data API (default: its address).") var publicURL: String?
-  @Option(name: .customLong("tls-name"), help: "A further name or address for the server certificate; repeat for several.")
+  @Option(
+    name: .customLong("tls-name"), help: "A further name or address for the server certificate; repeat for several.")
   var tlsNames: [String] = []
   @Option(help: "Tasks that run at once (default: one a core).") var slots: Int?
   @Option(help: "The user to become when started by root (default terrane).") var user: String?
-  @Option(help: "Folder with sql/, dataapi/ and the Python environment (default: found beside the program).") var share: String?
+  @Option(help: "Folder with sql/, dataapi/ and the Python environment (default: found beside the program).") var share:
+    String?
   @Option(help: "The worker program (default: terrane-task beside this program).") var taskProgram: String?
   @Option(help: "Folder of PostgreSQL's programs (default /usr/lib/postgresql/15/bin).") var postgresBin: String?
-  @Option(help: "Seconds that what a failed operation built is kept for a retry (default 86400).") var retryWindow: Int64?
+  @Option(help: "Seconds that what a failed operation built is kept for a retry (default 86400).") var retryWindow:
+    Int64?
   @Option(help: "Seconds from delete to purge (default 604800).") var purgeAfter: Int64?
   @Option(help: "Seconds that a replaced build stays (default 600).") var replacedWindow: Int64?
   @Option(help: "Memory a task may use, in MiB (default 2048).") var taskMemory: Int64?
@@ -99,9 +102,10 @@ struct Settings: Sendable {
       throw SettingsError("cannot find sql/ and dataapi/; name their folder with --share")
     }
     self.share = Self.absolute(share)
-    python = ["\(self.share)/venv/bin/python", "\(self.share)/.setup/venv/bin/python"].first {
-      FileManager.default.isExecutableFile(atPath: $0)
-    } ?? "python3"
+    python =
+      ["\(self.share)/venv/bin/python", "\(self.share)/.setup/venv/bin/python"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+      } ?? "python3"
     taskProgram = try text(flags.taskProgram, "task-program") ?? "\(place)/terrane-task"
     postgresBin = try text(flags.postgresBin, "postgres-bin") ?? "/usr/lib/postgresql/15/bin"
     retryWindow = try number(flags.retryWindow, "retry-window", 86_400, 0...31_536_000)
@@ -145,7 +149,8 @@ struct Settings: Sendable {
       let text = try String(contentsOfFile: path, encoding: .utf8)
       guard let values = try Yams.load(yaml: text) as? [String: Any] else { return [:] }
       if let stranger = values.keys.sorted().first(where: { !names.contains($0) }) {
-        throw SettingsError("\(path): there is no setting '\(stranger)'; known are \(names.sorted().joined(separator: ", "))")
+        throw SettingsError(
+          "\(path): there is no setting '\(stranger)'; known are \(names.sorted().joined(separator: ", "))")
       }
       return values
     } catch let error as SettingsError { throw error } catch { throw SettingsError("cannot read \(path): \(error)") }
@@ -171,7 +176,8 @@ struct Settings: Sendable {
   }
 
   private static var programFolder: String {
-    let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    let path =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     return URL(fileURLWithPath: path).deletingLastPathComponent().path
   }
 

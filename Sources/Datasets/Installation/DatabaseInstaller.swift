@@ -33,7 +33,9 @@ public struct DatabaseInstaller: Sendable {
     try await administrator.execute(script: try read("\(sqlFolder)/bootstrap.sql"))
     try await installPgstac(administrator, logger)
     let applied = try await migrations().apply(on: administrator)
-    for migration in applied { logger.info("migration applied", metadata: ["migration": "\(migration.number)_\(migration.name)"]) }
+    for migration in applied {
+      logger.info("migration applied", metadata: ["migration": "\(migration.number)_\(migration.name)"])
+    }
     return try await setLogins(administrator)
   }
 
@@ -42,8 +44,11 @@ public struct DatabaseInstaller: Sendable {
     let files = try FileManager.default.contentsOfDirectory(atPath: sqlFolder).sorted()
     return try Migrations(
       files.compactMap { file in
-        guard let match = file.wholeMatch(of: /([0-9]{4})_([a-z0-9_]+)\.sql/), let number = Int(match.1) else { return nil }
-        return Migrations.Migration(number: number, name: String(match.2), sql: "SET ROLE terrane_owner;\n" + (try read("\(sqlFolder)/\(file)")))
+        guard let match = file.wholeMatch(of: /([0-9]{4})_([a-z0-9_]+)\.sql/), let number = Int(match.1) else {
+          return nil
+        }
+        return Migrations.Migration(
+          number: number, name: String(match.2), sql: "SET ROLE terrane_owner;\n" + (try read("\(sqlFolder)/\(file)")))
       })
   }
 
@@ -84,7 +89,8 @@ public struct DatabaseInstaller: Sendable {
         """
     }
     // Passwords must not reach the server's log with a statement that fails.
-    try await administrator.execute(script: "SET log_statement = 'none'; SET log_min_error_statement = 'panic';\n" + script)
+    try await administrator.execute(
+      script: "SET log_statement = 'none'; SET log_min_error_statement = 'panic';\n" + script)
     return logins
   }
 

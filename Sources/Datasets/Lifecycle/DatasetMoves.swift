@@ -117,9 +117,13 @@ struct DatasetMoves: Sendable {
 
   /// Runs a move; where a compare-and-set lost to another call, looks again. `name` also names the statement boundaries at
   /// which crash tests end the process.
-  func move<T: Sendable>(_ name: String, _ body: @Sendable @escaping (PostgresTransaction) async throws -> T) async throws -> T {
+  func move<T: Sendable>(_ name: String, _ body: @Sendable @escaping (PostgresTransaction) async throws -> T)
+    async throws -> T
+  {
     for _ in 0..<4 {
-      do { return try await pool.transaction(TransactionOptions(failPoints: name), body) } catch is LostRace { continue }
+      do { return try await pool.transaction(TransactionOptions(failPoints: name), body) } catch is LostRace {
+        continue
+      }
     }
     throw Problem(.overloaded, "the dataset changes faster than this call can follow; try again")
   }
@@ -161,7 +165,8 @@ struct DatasetMoves: Sendable {
 
   func illegal(_ move: String, _ dataset: DatasetRecord, because why: String) -> Problem {
     Problem(
-      .illegalMove, "cannot \(move) \(dataset.identity.datasetID)/\(dataset.identity.resourceID)/\(dataset.identity.versionID): \(why)",
+      .illegalMove,
+      "cannot \(move) \(dataset.identity.datasetID)/\(dataset.identity.resourceID)/\(dataset.identity.versionID): \(why)",
       details: [
         "state": dataset.state.rawValue, "status": dataset.status.rawValue,
         "legal_moves": dataset.state.legalMoves.map(\.rawValue).joined(separator: ", "),

@@ -39,11 +39,13 @@ public struct DatasetDuties: Sendable {
   /// One step of a purge: true once everything the dataset left is gone and it is PURGED.
   func purge(datasetPK: Int64) async throws -> Bool {
     try await pool.transaction(TransactionOptions(failPoints: "purge_duty")) { transaction in
-      guard let row = try await transaction.query(
-        """
-        SELECT d.state, o.state AS operation_state FROM datasets.datasets d
-        LEFT JOIN coremachine.operations o ON o.operation_id = d.operation_id WHERE d.pk = $1
-        """, [.int64(datasetPK)]).first
+      guard
+        let row = try await transaction.query(
+          """
+          SELECT d.state, o.state AS operation_state FROM datasets.datasets d
+          LEFT JOIN coremachine.operations o ON o.operation_id = d.operation_id WHERE d.pk = $1
+          """, [.int64(datasetPK)]
+        ).first
       else { return true }
       guard try row.text("state") == DatasetState.purging.rawValue else { return true }
       // The old operation ends first: it may still be making things.

@@ -10,10 +10,12 @@ public enum DatasetJobs {
       name: JobType.probe,
       stages: [
         StageDefinition(
-          name: "run", silenceLimit: .seconds(120), timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
+          name: "run", silenceLimit: .seconds(120),
+          timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
       ]),
     JobTypeDefinition(
-      name: JobType.ingestVector, stages: [StageDefinition(name: "run", silenceLimit: .seconds(300))], needsDatabase: true,
+      name: JobType.ingestVector, stages: [StageDefinition(name: "run", silenceLimit: .seconds(300))],
+      needsDatabase: true,
       adopt: adoptTables),
     JobTypeDefinition(name: JobType.stacCatalogVectors),
     JobTypeDefinition(name: JobType.verify, publishes: true, needsDatabase: true),

@@ -55,7 +55,8 @@ struct VectorChain: Sendable {
       collectionID: subject.identity.stacCollection, itemID: subject.identity.stacItem, title: title,
       description: metadata.description.nonEmpty ?? title, license: metadata.license, attribution: metadata.attribution,
       keywords: metadata.keywords, datetime: metadata.datetime ?? subject.requestedAt,
-      datetimeSource: metadata.datetime == nil ? "publish_time" : "request", endpoint: publicURL + subject.identity.path,
+      datetimeSource: metadata.datetime == nil ? "publish_time" : "request",
+      endpoint: publicURL + subject.identity.path,
       sourceSHA256: ingest.sourceSHA256, versions: ingest.versions, layers: ingest.layers)
   }
 

@@ -39,25 +39,33 @@ public enum ReasonTable {
     fixable(
       "REQUEST_ID_REUSED", .request, "The request id was used before for another body.",
       "Draw a new request id for each new request."),
-    fixable("TOO_MANY_LAYERS", .request, "The source has more layers than one dataset may hold.", "Name the layer that is wanted (--layer)."),
-    fixable("CRS_INVALID", .request, "The CRS of the request is not one PROJ knows.", "Give it as EPSG:code, WKT or PROJJSON."),
     fixable(
-      "LAYER_NOT_FOUND", .request, "The source has no layer of that name.", "Choose one of the layers listed in the details."),
+      "TOO_MANY_LAYERS", .request, "The source has more layers than one dataset may hold.",
+      "Name the layer that is wanted (--layer)."),
+    fixable(
+      "CRS_INVALID", .request, "The CRS of the request is not one PROJ knows.", "Give it as EPSG:code, WKT or PROJJSON."
+    ),
+    fixable(
+      "LAYER_NOT_FOUND", .request, "The source has no layer of that name.",
+      "Choose one of the layers listed in the details."),
     fixable(
       "LAYER_AMBIGUOUS", .request, "The source has several layers and none was named.",
       "Name one of the layers listed in the details (--layer)."),
   ]
 
   private static let source: [ReasonEntry] = [
-    fixable("SOURCE_NOT_FOUND", .source, "Nothing is there.", "Check the path; it is looked up on the server's machine."),
+    fixable(
+      "SOURCE_NOT_FOUND", .source, "Nothing is there.", "Check the path; it is looked up on the server's machine."),
     fixable(
       "SOURCE_UNREADABLE", .source, "The server's user may not read the source.",
       "Let the user that is named read the file and enter its folders (chmod, setfacl), or move it."),
     fixable(
       "SOURCE_OUTSIDE_ROOTS", .source, "The path is not under an allowed root.",
-      "Move the file under one of the roots in the details, or start the server with another --root (make serve ROOT=DIR)."),
+      "Move the file under one of the roots in the details, or start the server with another --root (make serve ROOT=DIR)."
+    ),
     fixable(
-      "SOURCE_SCHEME_UNSUPPORTED", .source, "Sources of this scheme cannot be read.", "Use a file:// URL with an absolute path."),
+      "SOURCE_SCHEME_UNSUPPORTED", .source, "Sources of this scheme cannot be read.",
+      "Use a file:// URL with an absolute path."),
     fixable(
       "SOURCE_CHANGED", .source, "The source changed while it was read.", "Retry once nobody writes to it."),
     fixable(
@@ -71,7 +79,9 @@ public enum ReasonTable {
       "SOURCE_INCOMPLETE", .source, "A part of the source is missing.",
       "Put the part that is named beside the file (a shapefile is .shp, .shx and .dbf)."),
     fixable("SOURCE_IN_USE", .source, "Another program is writing to the source.", "Close that program, then retry."),
-    fixable("ARCHIVE_REFUSED", .source, "The archive is unsafe to unpack.", "Zip one dataset again, without paths or passwords."),
+    fixable(
+      "ARCHIVE_REFUSED", .source, "The archive is unsafe to unpack.",
+      "Zip one dataset again, without paths or passwords."),
     fixable("ARCHIVE_AMBIGUOUS", .source, "The archive does not hold exactly one dataset.", "Zip one dataset."),
   ]
 
@@ -88,53 +98,77 @@ public enum ReasonTable {
       "COORDINATES_OUT_OF_RANGE", .data, "Coordinates lie outside what the CRS can hold.",
       "Check the CRS and the order of the axes."),
     fixable(
-      "MIXED_GEOMETRY", .data, "A layer mixes points, lines or polygons.", "Split it into a layer for each kind of geometry."),
-    fixable("CURVES_UNSUPPORTED", .data, "The layer has curves.", "Convert curves to lines (ogr2ogr -nlt CONVERT_TO_LINEAR)."),
+      "MIXED_GEOMETRY", .data, "A layer mixes points, lines or polygons.",
+      "Split it into a layer for each kind of geometry."),
+    fixable(
+      "CURVES_UNSUPPORTED", .data, "The layer has curves.", "Convert curves to lines (ogr2ogr -nlt CONVERT_TO_LINEAR)."),
     fixable(
       "NO_GEOMETRY", .data, "No layer of the source has geometries.",
       "Name the columns that hold coordinates (those that could are in the details)."),
-    fixable("NULL_GEOMETRY_REFUSED", .data, "A feature has no geometry and the request forbids that.", "Ask for null_geometry=DROP, or mend the source."),
+    fixable(
+      "NULL_GEOMETRY_REFUSED", .data, "A feature has no geometry and the request forbids that.",
+      "Ask for null_geometry=DROP, or mend the source."),
     fixable(
       "COORDINATES_INVALID", .data, "A row's coordinates or WKT are no geometry.",
       "Mend the row that is named, or name the right columns."),
     fixable("TOO_MANY_COLUMNS", .data, "The layer has over 1,500 columns.", "Leave columns out."),
-    fixable("ENCODING_ERROR", .data, "Text is not in the encoding stated.", "Give `encoding`, or convert the source to UTF-8."),
-    fixable("GEOMETRY_UNSUPPORTED", .data, "A geometry is of a kind that cannot be stored.", "Convert it to points, lines or polygons."),
+    fixable(
+      "ENCODING_ERROR", .data, "Text is not in the encoding stated.", "Give `encoding`, or convert the source to UTF-8."
+    ),
+    fixable(
+      "GEOMETRY_UNSUPPORTED", .data, "A geometry is of a kind that cannot be stored.",
+      "Convert it to points, lines or polygons."),
     fixable("GEOMETRY_TOO_LARGE", .data, "One geometry is over the limit.", "Split or simplify it."),
-    notFixable("COUNT_MISMATCH", .data, "Source, table or service count different numbers of features.", "Report it with the log."),
-    notFixable("VERIFY_FAILED", .data, "The data API did not serve what was loaded.", "Retry; report it with the log if it stays."),
+    notFixable(
+      "COUNT_MISMATCH", .data, "Source, table or service count different numbers of features.",
+      "Report it with the log."),
+    notFixable(
+      "VERIFY_FAILED", .data, "The data API did not serve what was loaded.",
+      "Retry; report it with the log if it stays."),
   ]
 
   private static let state: [ReasonEntry] = [
-    fixable("DATASET_NOT_FOUND", .state, "There is no such dataset.", "Check the name; `terrane list` shows what there is."),
+    fixable(
+      "DATASET_NOT_FOUND", .state, "There is no such dataset.", "Check the name; `terrane list` shows what there is."),
     fixable(
       "DATASET_EXISTS", .state, "The dataset exists with another request; the fields that differ are in the details.",
       "Choose another version id, or delete and purge the one that is there."),
-    fixable("DATASET_DELETED", .state, "The dataset is deleted.", "Bring it back (undelete), or purge it and create it anew."),
+    fixable(
+      "DATASET_DELETED", .state, "The dataset is deleted.", "Bring it back (undelete), or purge it and create it anew."),
     fixable("ILLEGAL_MOVE", .state, "The dataset's state forbids this.", "See the legal moves in the details."),
     fixable(
-      "DATASET_HAS_DEPENDENTS", .state, "Other datasets are built on this one.", "Delete those first, or ask with `force`."),
+      "DATASET_HAS_DEPENDENTS", .state, "Other datasets are built on this one.",
+      "Delete those first, or ask with `force`."),
     notFixable("CANCELLED", .state, "The operation was cancelled.", "Retry it if that was not meant."),
     fixable("NO_INPUT", .data, "A step found nothing to work on.", "Check that the source holds what was asked for."),
   ]
 
   private static let resource: [ReasonEntry] = [
-    notFixable("OVERLOADED", .resource, "More requests wait than the server holds.", "Try again after the delay given."),
+    notFixable(
+      "OVERLOADED", .resource, "More requests wait than the server holds.", "Try again after the delay given."),
     notFixable("DISK_LOW", .resource, "Too little disk is free to begin.", "Free disk space on the server."),
     notFixable("DISK_FULL", .resource, "The disk ran full.", "Free disk space on the server, then retry."),
-    notFixable("OUT_OF_MEMORY", .resource, "A step needed more memory than it may use.", "Split the source, or raise the limit."),
+    notFixable(
+      "OUT_OF_MEMORY", .resource, "A step needed more memory than it may use.", "Split the source, or raise the limit."),
     notFixable("TIMEOUT", .resource, "A step took longer than it may.", "Retry; split the source if it happens again."),
-    notFixable("CRASH_LOOP", .system, "A step's process died again and again.", "Report the source: it crashes its reader."),
+    notFixable(
+      "CRASH_LOOP", .system, "A step's process died again and again.", "Report the source: it crashes its reader."),
     notFixable("WORKER_CRASHED", .system, "A step's process died.", "Retry; report the source if it happens again."),
   ]
 
   private static let system: [ReasonEntry] = [
-    notFixable("DATABASE_ERROR", .system, "The database refused a statement.", "Retry; report it with the log if it stays."),
+    notFixable(
+      "DATABASE_ERROR", .system, "The database refused a statement.", "Retry; report it with the log if it stays."),
     notFixable("DATABASE_UNAVAILABLE", .system, "The database does not answer.", "Try again shortly."),
     notFixable("DATA_API_UNAVAILABLE", .system, "The data API does not answer.", "Try again shortly."),
-    notFixable("PARAMETERS_INVALID", .system, "Planner and worker disagree about a step's parameters.", "Run server and workers of one version."),
-    notFixable("JOB_TYPE_UNKNOWN", .system, "A worker has no handler for a step.", "Run server and workers of one version."),
-    notFixable("PERMISSION_DENIED", .permission, "The caller's roles do not allow this call.", "Ask for credentials with the role that is named."),
+    notFixable(
+      "PARAMETERS_INVALID", .system, "Planner and worker disagree about a step's parameters.",
+      "Run server and workers of one version."),
+    notFixable(
+      "JOB_TYPE_UNKNOWN", .system, "A worker has no handler for a step.", "Run server and workers of one version."),
+    notFixable(
+      "PERMISSION_DENIED", .permission, "The caller's roles do not allow this call.",
+      "Ask for credentials with the role that is named."),
     notFixable("INTERNAL", .system, "A defect of the server.", "Report it with the request id."),
   ]
 }

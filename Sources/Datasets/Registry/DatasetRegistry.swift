@@ -79,7 +79,8 @@ public final class DatasetRegistry: Sendable {
         guard differing.isEmpty else {
           throw Problem(
             .datasetExists, "the dataset exists with another request: \(differing.joined(separator: ", "))",
-            field: differing.first, details: ["dataset_key": "\(dataset.key)", "fields": differing.joined(separator: ", ")])
+            field: differing.first,
+            details: ["dataset_key": "\(dataset.key)", "fields": differing.joined(separator: ", ")])
         }
         try await RequestLog.record(caller, method: "CreateDataset", datasetPK: dataset.pk, created: false, transaction)
         return (dataset, false)

@@ -37,6 +37,7 @@ extension DatasetSpec {
   public init(storedJSON: String) throws {
     self = try JSON.decode(
       DatasetSpec.self, from: storedJSON,
-      defaults: DatasetSpec(type: .vector, source: VectorSource(url: ""), metadata: Metadata(), options: VectorOptions()))
+      defaults: DatasetSpec(
+        type: .vector, source: VectorSource(url: ""), metadata: Metadata(), options: VectorOptions()))
   }
 }

@@ -47,18 +47,21 @@ struct RecordMapping: Sendable {
     guard let operation = record.operation else { return nil }
     if operation.state == .succeeded {
       let count = Int32(operation.stepWeights?.count ?? 0)
-      return TerraneMessages.Progress(percent: 100, step: "published", stepNumber: count, stepCount: count, message: "served")
+      return TerraneMessages.Progress(
+        percent: 100, step: "published", stepNumber: count, stepCount: count, message: "served")
     }
     let message = operation.state == .cancelling ? "cancelling" : nil
     guard let current = record.progress else {
-      return TerraneMessages.Progress(stepNumber: 1, message: message ?? (operation.state == .queued ? "waiting for a worker" : "starting"))
+      return TerraneMessages.Progress(
+        stepNumber: 1, message: message ?? (operation.state == .queued ? "waiting for a worker" : "starting"))
     }
     let fraction = ChainProgress.fraction(
       weights: operation.stepWeights, step: current.step, stepFraction: current.fraction)
     let elapsed = operation.started.map { Double(max(0, now - $0)) / 1_000_000 }
     let left =
       operation.state == .running
-      ? fraction.flatMap { share in elapsed.flatMap { ChainProgress.secondsLeft(fraction: share, elapsedSeconds: $0) } } : nil
+      ? fraction.flatMap { share in elapsed.flatMap { ChainProgress.secondsLeft(fraction: share, elapsedSeconds: $0) } }
+      : nil
     return TerraneMessages.Progress(
       percent: (fraction ?? 0) * 100, step: current.jobType, stepNumber: Int32(current.step),
       stepCount: Int32(operation.stepWeights?.count ?? 0), message: message ?? current.message, done: current.done,
@@ -95,7 +98,8 @@ struct RecordMapping: Sendable {
   }
 
   private static func escaped(_ text: String) -> String {
-    text.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed.subtracting(CharacterSet(charactersIn: "/"))) ?? text
+    text.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed.subtracting(CharacterSet(charactersIn: "/")))
+      ?? text
   }
 }
 

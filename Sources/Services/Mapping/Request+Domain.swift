@@ -32,7 +32,8 @@ extension Datasets.DatasetSpec {
     case .unspecified: throw Datasets.Problem(.invalidArgument, "the request names no type", field: "spec.type")
     case .largeRaster:
       throw Datasets.Problem(
-        .datasetTypeUnsupported, "large_raster cannot be asked for; the probe of a raster leads there", field: "spec.type")
+        .datasetTypeUnsupported, "large_raster cannot be asked for; the probe of a raster leads there",
+        field: "spec.type")
     default:
       throw Datasets.Problem(
         .datasetTypeUnsupported, "datasets of type \(spec.type.jsonName ?? "\(spec.type.rawValue)") are not built yet",
@@ -62,9 +63,12 @@ extension Datasets.DatasetSpec {
       ("spec.vector.url", spec.source.url, 4_096), ("spec.vector.layer", spec.source.layer, 1_024),
       ("spec.vector.crs", spec.source.crs, 16_384), ("spec.vector.encoding", spec.source.encoding, 64),
       ("spec.vector.csv.longitude", spec.source.longitudeColumn, 256),
-      ("spec.vector.csv.latitude", spec.source.latitudeColumn, 256), ("spec.vector.csv.wkt", spec.source.wktColumn, 256),
-      ("spec.metadata.title", spec.metadata.title, 1_024), ("spec.metadata.description", spec.metadata.description, 65_536),
-      ("spec.metadata.attribution", spec.metadata.attribution, 1_024), ("spec.metadata.license", spec.metadata.license, 256),
+      ("spec.vector.csv.latitude", spec.source.latitudeColumn, 256),
+      ("spec.vector.csv.wkt", spec.source.wktColumn, 256),
+      ("spec.metadata.title", spec.metadata.title, 1_024),
+      ("spec.metadata.description", spec.metadata.description, 65_536),
+      ("spec.metadata.attribution", spec.metadata.attribution, 1_024),
+      ("spec.metadata.license", spec.metadata.license, 256),
       ("spec.metadata.keywords", spec.metadata.keywords.joined(), 8_192),
     ]
     for (field, text, limit) in limits where text.utf8.count > limit || text.utf8.contains(0) {
