@@ -46,13 +46,14 @@ final class DatabaseConnection {
       }
     }
     guard let connected else { throw DatabaseError(sqlState: "", message: "No memory for a connection.") }
-    handle = connected
-    self.whileWaiting = whileWaiting
+    // Before the properties are set: an initialiser that throws with all of them set runs deinit, which closes as well.
     guard PQstatus(connected) == CONNECTION_OK else {
       let message = String(cString: PQerrorMessage(connected))
       PQfinish(connected)
       throw DatabaseError(sqlState: "", message: message)
     }
+    handle = connected
+    self.whileWaiting = whileWaiting
   }
 
   deinit { PQfinish(handle) }

@@ -46,13 +46,13 @@ public final class VectorDataset {
       (Self.open(source, options), errors.takeFailures())
     }
     guard let opened else { throw Self.refused(source, failures) }
-    handle = opened
     if !failures.isEmpty {
       // Opened with complaints: half a source is none.
       let error = Self.refused(source, failures)
       GDALClose(opened)
       throw error
     }
+    handle = opened
     layerNames = (0..<GDALDatasetGetLayerCount(opened)).compactMap { index in
       GDALDatasetGetLayer(opened, index).flatMap { OGR_L_GetName($0) }.map { String(cString: $0) }
     }

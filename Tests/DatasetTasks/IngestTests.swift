@@ -1,0 +1,163 @@
+import Foundation
+import JobTypes
+import PostgreSQL
+import PostgreSQLTesting
+import TaskProtocol
+import Testing
+
+@testable import DatasetTasks
+
+/// Loads against PostgreSQL and PostGIS, as the slot's role: it may create in the staging schema and nowhere else.
+@Suite("Ingest") struct IngestTests {
+  private struct Slot {
+    var admin: PostgresConnection
+    var database: TaskDatabase
+  }
+
+  private func slot() async throws -> Slot {
+    let cluster = try await TestCluster.shared()
+    let settings = try await cluster.freshDatabase()
+    let name = "slot_of_\(settings.database)"  // Roles belong to the whole cluster; tests run side by side.
+    let role = try await cluster.role(name, on: settings)
+    let admin = try await PostgresConnection.connect(settings, on: cluster.thread)
+    try await admin.execute(
+      script: """
+        CREATE EXTENSION postgis;
+        CREATE SCHEMA staging;
+        GRANT USAGE, CREATE ON SCHEMA staging TO \(name);
+        """)
+    return Slot(
+      admin: admin,
+      database: TaskDatabase(
+        host: role.host, port: Int(role.port), database: role.database, user: role.user, password: role.password ?? "",
+        applicationName: "task-1-attempt-1"))
+  }
+
+  /// Probe, then ingest, as the planner chains them.
+  private func load(
+    _ source: String, _ folder: Folder, _ slot: Slot, layers: [String] = [], reports: Reports = Reports(),
+    change: (inout IngestVectorParameters) throws -> Void = { _ in }
+  ) throws -> Result<IngestVectorResult, ProblemReport> {
+    let probed = Reports().run(try folder.assignment(JobType.probe, ProbeParameters(source: source, layers: layers)))
+    guard case .completed(let text) = probed else {
+      guard case .failed(let problem) = probed else { throw CocoaError(.featureUnsupported) }
+      return .failure(problem)
+    }
+    let probe = try JSONText.decode(ProbeResult.self, from: text)
+    var parameters = IngestVectorParameters(
+      source: source, pin: probe.pin,
+      layers: probe.layers.enumerated().map { IngestLayer(layer: $1, table: "d1_b7_t\($0)", title: $1.name) })
+    try change(&parameters)
+    switch reports.run(try folder.assignment(JobType.ingestVector, parameters, database: slot.database)) {
+    case .completed(let text): return .success(try JSONText.decode(IngestVectorResult.self, from: text))
+    case .failed(let problem): return .failure(problem)
+    default: throw CocoaError(.featureUnsupported)
+    }
+  }
+
+  @Test("what the source holds is what the table holds, indexed and analysed")
+  func whole() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let source = try folder.write("p.geojson", points(2_500))
+    let reports = Reports()
+    let result = try load(source, folder, slot, reports: reports).get()
+    let layer = try #require(result.layers.first)
+    #expect(layer.counts.source == 2_500 && layer.counts.read == 2_500 && layer.counts.loaded == 2_500)
+    #expect(layer.counts.withGeometry == 2_500 && layer.counts.renamedColumns == 1)
+    #expect(result.sourceSHA256.count == 64 && result.storedBytes > 0)
+    let row = try #require(
+      try await slot.admin.query(
+        """
+        SELECT count(*) AS rows, count(DISTINCT fid) AS ids, min(n)::bigint AS low, max(n)::bigint AS high,
+          count(*) FILTER (WHERE name = 'point ' || n)::bigint AS names,
+          count(*) FILTER (WHERE ST_X(ST_GeometryN(geom, 1)) = (n % 3600)::float8 / 20 - 90
+            AND ST_Y(ST_GeometryN(geom, 1)) = (n % 1700)::float8 / 20 - 42)::bigint AS places,
+          max(ST_SRID(geom))::bigint AS srid, max(GeometryType(geom)) AS type FROM staging.d1_b7_t0
+        """
+      ).rows.first)
+    #expect(try row.int64("rows") == 2_500 && row.int64("ids") == 2_500 && row.int64("names") == 2_500)
+    #expect(try row.int64("places") == 2_500, "every point lies where the source has it")
+    #expect(try row.int64("srid") == 4326 && row.text("type") == "MULTIPOINT")
+    let box = try #require(layer.bbox)
+    #expect(box[0] == -90 && box[1] == -42)
+    let indexes = try await slot.admin.query("SELECT indexdef FROM pg_indexes WHERE tablename = 'd1_b7_t0'")
+    let definitions = try indexes.rows.map { try $0.text("indexdef") }
+    #expect(definitions.count == 2 && definitions.contains { $0.contains("gist (geom)") })
+    let progress = reports.all.compactMap { if case .progress(let p) = $0 { p } else { nil } }
+    #expect(progress.contains { $0.phase == "load" && $0.total == 2_500 })
+  }
+
+  @Test("a source that changed since the probe fails and leaves no table")
+  func changed() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let source = try folder.write("p.geojson", points(30))
+    let outcome = try load(source, folder, slot) { _ in try folder.write("p.geojson", points(31)) }
+    #expect(problem(outcome)?.reason == "SOURCE_CHANGED")
+    #expect(try await tables(slot) == 0)
+  }
+
+  @Test("an announced count that is not read fails and leaves no table")
+  func counts() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let source = try folder.write("p.geojson", points(30))
+    let outcome = try load(source, folder, slot) { $0.layers[0].layer.featureCount = 31 }
+    #expect(problem(outcome)?.reason == "COUNT_MISMATCH")
+    #expect(try await tables(slot) == 0)
+  }
+
+  @Test("feature ids that are not unique give way to the ordinal")
+  func ids() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    // A view has no key of its own: GDAL takes the column it is told, here one with equal values.
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [
+      "sh", "-c",
+      """
+      cd "$0" && ogr2ogr -f GPKG p.gpkg p.geojson -nln base && ogrinfo -q p.gpkg -sql "CREATE VIEW v AS SELECT 5 AS OGC_FID, n, geom FROM base" &&
+      ogrinfo -q p.gpkg -sql "INSERT INTO gpkg_contents (table_name, identifier, data_type, srs_id) VALUES ('v','v','features',4326)" &&
+      ogrinfo -q p.gpkg -sql "INSERT INTO gpkg_geometry_columns VALUES ('v','geom','POINT',4326,0,0)"
+      """, folder.path,
+    ]
+    _ = try folder.write("p.geojson", points(20))
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0)
+    let reports = Reports()
+    let result = try load("file://\(folder.path)/p.gpkg", folder, slot, layers: ["v"], reports: reports).get()
+    #expect(result.layers[0].counts.loaded == 20)
+    let row = try await slot.admin.query("SELECT min(fid) AS low, max(fid) AS high FROM staging.d1_b7_t0").rows.first
+    #expect(try row?.int64("low") == 1)
+    #expect(try row?.int64("high") == 20)
+    #expect(reports.all.contains { if case .warning(let w) = $0 { w.reason == "FID_REPLACED" } else { false } })
+  }
+
+  @Test("a database that is not there is a transient failure")
+  func noDatabase() throws {
+    let folder = try Folder()
+    let source = try folder.write("p.geojson", points(3))
+    let nowhere = TaskDatabase(
+      host: folder.path, port: 1, database: "d", user: "u", password: "p", applicationName: "a")
+    let probed = Reports().run(try folder.assignment(JobType.probe, ProbeParameters(source: source)))
+    guard case .completed(let text) = probed else { throw CocoaError(.featureUnsupported) }
+    let probe = try JSONText.decode(ProbeResult.self, from: text)
+    let parameters = IngestVectorParameters(
+      source: source, pin: probe.pin, layers: [IngestLayer(layer: probe.layers[0], table: "t", title: "t")])
+    let problem = Reports().problem(try folder.assignment(JobType.ingestVector, parameters, database: nowhere))
+    #expect(problem?.reason == "DATABASE_ERROR" && problem?.transient == true)
+  }
+
+  private func problem(_ outcome: Result<IngestVectorResult, ProblemReport>) -> ProblemReport? {
+    if case .failure(let problem) = outcome { problem } else { nil }
+  }
+
+  private func tables(_ slot: Slot) async throws -> Int64 {
+    try await slot.admin.query("SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'staging'").rows.first?.int64(
+      "n")
+      ?? -1
+  }
+}
