@@ -147,5 +147,12 @@ let package = Package(
     tests(
       "ProtobufFacade",
       ["ProtobufFacade", "KindsMessages", "CKindsMessages", "FramedMessages", "CProtobufC", "CProtobufGuard"]),
+    tests(
+      "FramedRPCGenerator",
+      [
+        "FramedRPCGenerator",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
+      ]),
   ]
 )

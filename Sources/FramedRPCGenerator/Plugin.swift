@@ -48,7 +48,8 @@ public enum Plugin {
       }
       return try compiled + CEmitter(module: option("module")).emit(schema)
     case "swift":
-      return try SwiftMessageEmitter(module: option("module"), cModule: option("c_module"), imports: imports).emit(schema)
+      return try SwiftMessageEmitter(module: option("module"), cModule: option("c_module"), imports: imports).emit(
+        schema)
     case "swift_services":
       return try SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
     case let other:

@@ -112,7 +112,8 @@ struct SchemaReader {
         guard !method.clientStreaming else { throw GenerationError("\(fullName): client streaming is not supported") }
         let options = try MethodOptionsReader.read(method.options, of: fullName)
         guard method.serverStreaming == (options.stream != .none) else {
-          throw GenerationError("\(fullName): a method returns a stream if, and only if, its option stream names a mode")
+          throw GenerationError(
+            "\(fullName): a method returns a stream if, and only if, its option stream names a mode")
         }
         guard options.key.isEmpty || method.outputType.fields.contains(where: { $0.name == options.key }) else {
           throw GenerationError("\(fullName): its option key names no field of \(method.outputType.fullName)")

@@ -84,7 +84,8 @@ public struct SwiftServiceEmitter: Sendable {
   }
 
   private func server(_ service: SchemaService, into text: inout SourceText) {
-    text.documentation(service.documentation + ["", "What a server implements. An `RPCError` thrown is what the caller sees."])
+    text.documentation(
+      service.documentation + ["", "What a server implements. An `RPCError` thrown is what the caller sees."])
     text.block("public protocol \(service.name)Server: RPCService {") { text in
       for method in service.methods {
         text.documentation(method.documentation)
@@ -104,7 +105,8 @@ public struct SwiftServiceEmitter: Sendable {
           let kind = method.options.stream == .none ? "unary" : "latest"
           let types = "\(SwiftNames.type(method.request)).self, \(SwiftNames.type(method.response)).self"
           let parameters = method.options.stream == .none ? "request, context" : "request, context, stream"
-          let arguments = method.options.stream == .none ? "request, context: context" : "request, context: context, stream: stream"
+          let arguments =
+            method.options.stream == .none ? "request, context: context" : "request, context: context, stream: stream"
           text.block("router.\(kind)(\(service.name)Methods.\(name(method)), \(types)) { \(parameters) in") { text in
             text.line("try await self.\(name(method))(\(arguments))")
           }

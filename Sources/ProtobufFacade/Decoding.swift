@@ -109,7 +109,8 @@ package func decodeProtobuf<Message: ProtobufCBacked>(
   if let error = ProtobufDecodingError(finding) { throw error }
 
   let arenaSize = (MemoryLayout<ProtobufArena>.size + 15) & ~15
-  let message: Message? = withUnsafeTemporaryAllocation(byteCount: arenaSize + finding.memory, alignment: 16) { memory in
+  let message: Message? = withUnsafeTemporaryAllocation(byteCount: arenaSize + finding.memory, alignment: 16) {
+    memory in
     guard let base = memory.baseAddress else { return nil }
     let arena = base.bindMemory(to: ProtobufArena.self, capacity: 1)
     protobuf_arena_init(arena, base + arenaSize, finding.memory, finding.memory)

@@ -74,7 +74,10 @@ struct DifferenceTests {
     #expect(try Scalars(protobuf: [0x18, 1, 0x18, 2]).anInt32 == 2)
     #expect(try Optionals(protobuf: [0x18, 1, 0x18, 0]).anInt32 == 0)
     #expect(try Scalars(protobuf: Wire.bytes(14, [0x61]) + Wire.bytes(14, [])).aString == "")
-    #expect(try Scalars(protobuf: Wire.key(1, 1) + [0, 0, 0, 0, 0, 0, 0xf0, 0x3f] + Wire.key(1, 1) + [0, 0, 0, 0, 0, 0, 0, 0]).aDouble == 0)
+    #expect(
+      try Scalars(
+        protobuf: Wire.key(1, 1) + [0, 0, 0, 0, 0, 0, 0xf0, 0x3f] + Wire.key(1, 1) + [0, 0, 0, 0, 0, 0, 0, 0]
+      ).aDouble == 0)
   }
 
   @Test("refused: a group, known or unknown")
@@ -98,7 +101,10 @@ struct DifferenceTests {
 
   @Test("dropped: fields this schema does not know")
   func unknownFields() throws {
-    let unknown = Wire.key(100, 0) + [1] + Wire.bytes(101, [1, 2, 3]) + Wire.key(102, 5) + [1, 2, 3, 4] + Wire.key(103, 1) + [1, 2, 3, 4, 5, 6, 7, 8]
+    let unknown =
+      Wire.key(100, 0) + [1] + Wire.bytes(101, [1, 2, 3]) + Wire.key(102, 5) + [1, 2, 3, 4] + Wire.key(103, 1) + [
+        1, 2, 3, 4, 5, 6, 7, 8,
+      ]
     let message = Scalars(anInt32: 7)
     #expect(try Scalars(protobuf: unknown + message.protobufBytes() + unknown) == message)
   }

@@ -14,7 +14,8 @@ struct GuardTests {
       protobuf_arena_init(arena, nil, 0, memory)
       defer { protobuf_arena_end(arena) }
       let allocator = UnsafeMutableRawPointer(arena).assumingMemoryBound(to: ProtobufCAllocator.self)
-      return protobuf_c_message_unpack(kinds__v1__kinds__guard().pointee.descriptor, allocator, bytes.count, bytes) != nil
+      return protobuf_c_message_unpack(kinds__v1__kinds__guard().pointee.descriptor, allocator, bytes.count, bytes)
+        != nil
     }
   }
 

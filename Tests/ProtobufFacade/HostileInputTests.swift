@@ -45,8 +45,10 @@ struct HostileInputTests {
     "input that grows a hundredfold in memory is refused",
     arguments: [
       // lists { inners {} inners {} … }, lists { strings "" … }, maps { strings {} … }, unknown varints, choice { another {} } in lists
-      (field: 3, element: Wire.bytes(17, [])), (field: 3, element: Wire.bytes(14, [])), (field: 4, element: Wire.bytes(1, [])),
-      (field: 3, element: Wire.key(100, 0) + [1]), (field: 6, element: Wire.bytes(3, [])), (field: 6, element: Wire.bytes(4, [])),
+      (field: 3, element: Wire.bytes(17, [])), (field: 3, element: Wire.bytes(14, [])),
+      (field: 4, element: Wire.bytes(1, [])),
+      (field: 3, element: Wire.key(100, 0) + [1]), (field: 6, element: Wire.bytes(3, [])),
+      (field: 6, element: Wire.bytes(4, [])),
     ])
   func amplification(field: Int, element: [UInt8]) {
     let content = Array(repeatElement(element, count: 1 << 18).joined())
@@ -71,7 +73,8 @@ struct HostileInputTests {
   @Test(
     "malformed wire format",
     arguments: [
-      [0x00], [0x07, 0], [0x80], Array(repeating: 0xff, count: 11), [0x0a], [0x0a, 0x05, 0], [0x0a, 0x80, 0x80, 0x80, 0x80, 0x10],
+      [0x00], [0x07, 0], [0x80], Array(repeating: 0xff, count: 11), [0x0a], [0x0a, 0x05, 0],
+      [0x0a, 0x80, 0x80, 0x80, 0x80, 0x10],
       [0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], [0xf8, 0xff, 0xff, 0xff, 0x1f, 0],
       // plain.a_double and a_float too short, packed fixed32 of 3 bytes, packed varint cut off, varint of 11 bytes
       Wire.bytes(1, [0x09, 0, 0, 0]), Wire.bytes(1, [0x15, 0]), Wire.bytes(3, Wire.bytes(9, [1, 2, 3])),

@@ -149,7 +149,9 @@ struct RoundTripTests {
     #expect(decoded.plain?.aDouble.sign == .minus)
     #expect(decoded.plain?.aFloat.sign == .minus)
     #expect(decoded.maps?.doubles[3]?.sign == .minus)
-    #expect(message.protobufBytes() == (try Protoc.encode("plain { a_double: -0.0 a_float: -0.0 } maps { doubles { key: 3 value: -0.0 } }")))
+    #expect(
+      message.protobufBytes()
+        == (try Protoc.encode("plain { a_double: -0.0 a_float: -0.0 } maps { doubles { key: 3 value: -0.0 } }")))
   }
 
   @Test("a message larger than the arena's first blocks")
@@ -176,7 +178,8 @@ struct RoundTripTests {
   @Test("numbers an enum does not name are kept")
   func unknownEnumNumbers() throws {
     for number: Int32 in [3, .min, .max, -2] {
-      let message = Kinds(plain: Scalars(aColour: Colour(rawValue: number)), lists: Lists(colours: [.unrecognized(number)]))
+      let message = Kinds(
+        plain: Scalars(aColour: Colour(rawValue: number)), lists: Lists(colours: [.unrecognized(number)]))
       let decoded = try Kinds(protobuf: message.protobufBytes())
       #expect(decoded == message)
       #expect(decoded.plain?.aColour == .unrecognized(number))
