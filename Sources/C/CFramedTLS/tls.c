@@ -100,7 +100,7 @@ static const char *configure(framed_tls_context *context, const char *chain, con
                              bool require_client_certificate, const char *alpn) {
   SSL_CTX *ssl = context->ssl;
   size_t alpn_size = strlen(alpn);
-  if (alpn_size == 0 || alpn_size >= sizeof context->alpn) return "ALPN name";
+  if (alpn_size >= sizeof context->alpn) return "ALPN name";
   context->alpn[0] = (unsigned char)alpn_size;
   memcpy(context->alpn + 1, alpn, alpn_size);
   context->alpn_size = (unsigned int)alpn_size + 1;
@@ -137,7 +137,7 @@ static const char *configure(framed_tls_context *context, const char *chain, con
     }
   } else {
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-    if (SSL_CTX_set_alpn_protos(ssl, context->alpn, context->alpn_size) != 0) return "ALPN";
+    if (alpn_size && SSL_CTX_set_alpn_protos(ssl, context->alpn, context->alpn_size) != 0) return "ALPN";
   }
   return NULL;
 }

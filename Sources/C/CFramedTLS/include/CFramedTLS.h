@@ -15,8 +15,8 @@ enum {
   FRAMED_TLS_CLOSED = -2,     // the peer sent close_notify
 };
 
-// Either side's context. Paths are PEM files; certificate and key may be NULL on a client. On a failure NULL, and the
-// reason in error.
+// Either side's context. Paths are PEM files; certificate and key may be NULL on a client. alpn may be
+// empty on a client, which then offers none. On a failure NULL, and the reason in error.
 framed_tls_context *framed_tls_context_new(bool server, const char *certificate_chain, const char *private_key,
                                            const char *authority, bool require_client_certificate, const char *alpn,
                                            char *error, size_t error_size);
