@@ -103,10 +103,12 @@ import Testing
       stream.send(key: "a", seq: 40, message: value("a", 1))
       stream.send(key: "b", seq: 12, message: value("b", 2))
       stream.bookmark(safeSeq: 41)
+      var events: [WatchEvent<Header>] = []
+      var iterator = watch.makeAsyncIterator()
+      while events.last?.isBookmark != true { events.append(try #require(try await iterator.next())) }
       stream.send(key: "a", seq: 42, message: value("a", 3), removed: true)
       stream.finish()
-      var events: [WatchEvent<Header>] = []
-      for try await event in watch { events.append(event) }
+      while let event = try await iterator.next() { events.append(event) }
       #expect(events.map(\.snapshot) == [true, false, false, false])
       #expect(events.map(\.isBookmark) == [false, false, true, false])
       #expect(events.map(\.safeSeq) == [0, 0, 41, 42])
@@ -151,11 +153,11 @@ import Testing
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       let asked = Watched(0)
       stream.onSnapshotNeeded { asked.update { $0 += 1 } }
-      for i in 1...12_000 { stream.send(key: "\(i)", seq: UInt64(i), message: value("\(i)", i, padding: 20)) }
+      for i in 1...20_000 { stream.send(key: "\(i)", seq: UInt64(i), message: value("\(i)", i, padding: 20)) }
       try await asked.wait { $0 > 0 }
       stream.beginSnapshot()
-      stream.send(key: "only", seq: 12_001, message: value("only", 1))
-      stream.bookmark(safeSeq: 12_001)
+      stream.send(key: "only", seq: 20_001, message: value("only", 1))
+      stream.bookmark(safeSeq: 20_001)
       stream.finish()
       var keysAfterSnapshot: [String] = []
       var inSnapshot = false

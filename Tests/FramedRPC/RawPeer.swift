@@ -21,7 +21,8 @@ final class RawPeer {
 
   /// `tls` nil: plain TCP.
   init(_ address: ListeningAddress, tls: TLSConfiguration?, alpn: String = "framed-rpc/1") throws {
-    socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    self.socket = socket
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     name.sin_port = in_port_t(UInt16(address.port).bigEndian)
@@ -52,12 +53,12 @@ final class RawPeer {
   }
 
   private func flush() {
-    engine?.takeOutput { bytes in _ = Glibc.send(socket, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) }
+    engine?.takeOutput { bytes in _ = Glibc.send(socket, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
   }
 
   func send(_ bytes: [UInt8]) throws {
     guard let engine else {
-      _ = Glibc.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+      _ = Glibc.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL))
       return
     }
     let queue = ByteQueue()

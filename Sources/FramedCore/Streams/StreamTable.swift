@@ -71,6 +71,11 @@ package enum StreamTable {
   package struct Cell: Sendable, Hashable {
     package let next: StreamState
     package let action: StreamAction
+
+    package init(next: StreamState, action: StreamAction) {
+      self.next = next
+      self.action = action
+    }
   }
 
   @inline(__always)

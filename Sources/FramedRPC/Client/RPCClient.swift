@@ -80,7 +80,8 @@ public final class RPCClient: Sendable {
     let timeout = loop.scheduleTask(in: .nanoseconds(configuration.connectTimeout.nanosecondsSigned)) {
       handler.abort("no answer from the server in time")
     }
-    defer { timeout.cancel() }
+    // On the loop, at once: the task that waits for this may get its turn much later.
+    ready.futureResult.whenComplete { _ in timeout.cancel() }
     do {
       try await withTaskCancellationHandler {
         try await ready.futureResult.get()

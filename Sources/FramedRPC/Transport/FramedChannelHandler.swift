@@ -196,7 +196,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
       return fail(error)
     }
     core.output.releaseIfEmpty()
-    if core.hasMore || !core.output.isEmpty, blockedSince == nil { blockedSince = core.now }
+    if !context.channel.isWritable, blockedSince == nil { blockedSince = core.now }
     if readPending, core.wantsRead {
       readPending = false
       core.processInput()
