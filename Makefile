@@ -16,7 +16,7 @@ setup:
 
 ## make build         build the programs (optimised)
 build: setup
-	@swift build -c release $(STRICT)
+	@for program in terraned terrane-task terrane; do swift build -c release $(STRICT) --product $$program; done
 
 ## make demo          from nothing to a served dataset, then stop
 demo: build
