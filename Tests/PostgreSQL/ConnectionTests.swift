@@ -142,6 +142,19 @@ import Testing
       try await connection.copy("COPY t FROM STDIN") { try await $0.write(Array("not a number\tx\n".utf8)) }
     }
     #expect(bad.sqlState == "22P02")
+    let observer = try await connect()
+    let early = try await failure {
+      try await connection.copy("COPY t FROM STDIN") { writer in
+        try await writer.write(Array("not a number\tx\n".utf8))
+        // The server has refused, and its answer is here before the data ends.
+        try await eventually("the server did not answer") {
+          try await !observer.query(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'idle'", [.int32(connection.backendProcessID)]
+          ).isEmpty
+        }
+      }
+    }
+    #expect(early.sqlState == "22P02")
     struct Given: Error {}
     await #expect(throws: Given.self) {
       try await connection.copy("COPY t FROM STDIN") { writer in

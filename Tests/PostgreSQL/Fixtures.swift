@@ -4,7 +4,7 @@ import Testing
 
 /// Asks until the answer is true; a test that would wait for ever fails instead.
 func eventually(
-  within limit: Duration = .seconds(20), _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
+  within limit: Duration = .seconds(60), _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
   _ condition: () async throws -> Bool
 ) async throws {
   let deadline = ContinuousClock.now + limit

@@ -264,6 +264,8 @@ extension Session {
     self.exchange = ending
     guard PQputCopyEnd(connection, failure) == 1 else { return breakDown(connection) }
     flush()
+    // A server that refused the data has answered already, and the socket has nothing more to say.
+    if self.connection != nil { readResults(connection) }
   }
 }
 
