@@ -49,6 +49,9 @@ struct Database: Sendable {
     }
     first.close()
     let administrator = try await PostgresConnection.connect(cluster.superuserSettings(database: name), on: thread)
+    // An adopted cluster may still have sessions of a server that was killed: what they hold (locks, a COPY) ends with them.
+    _ = try await administrator.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'terrane\\_%'")
     let installer = DatabaseInstaller(
       sqlFolder: settings.share + "/sql", pgstacFile: try pgstacFile(settings), slots: settings.slots)
     do {
