@@ -40,7 +40,8 @@ final class ServerSide: ServerConnectionDelegate {
     }
   }
 
-  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply {
+  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  {
     .message(Array(request), trailers: [])
   }
 

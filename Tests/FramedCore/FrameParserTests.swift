@@ -40,7 +40,9 @@ import Testing
   }
 
   @Test func headerIsBigEndianAsDocumented() {
-    let bytes = Self.build { $0.appendFrame(.data, [.more, .conflated], stream: 0x0102_0305, meta: [7], body: [8, 9]) }
+    let bytes = Self.build {
+      $0.appendFrame(.data, [.more, .conflated], stream: 0x0102_0305, meta: [7], body: [8, 9])
+    }
     #expect(bytes == [0, 0, 0, 3, 3, 0x12, 0, 1, 1, 2, 3, 5, 7, 8, 9])
   }
 
@@ -73,7 +75,11 @@ import Testing
   }
 
   @Test func largestFrameIsAllowed() {
-    guard case .incomplete = parse(Array(Self.build { $0.appendFrame(.call, .last, stream: 1, meta: [], body: [UInt8](repeating: 0, count: 16_372)) }.dropLast()))
+    guard
+      case .incomplete = parse(
+        Array(
+          Self.build { $0.appendFrame(.call, .last, stream: 1, meta: [], body: [UInt8](repeating: 0, count: 16_372)) }
+            .dropLast()))
     else {
       Issue.record("a frame of exactly max_frame")
       return

@@ -15,7 +15,9 @@ import Testing
     }
 
     func opened(_ peer: PeerSettings) {}
-    func ended(_ stream: ClientStream, _ status: EndStatus, message: [UInt8]?) { answers[stream.id] = (status, message) }
+    func ended(_ stream: ClientStream, _ status: EndStatus, message: [UInt8]?) {
+      answers[stream.id] = (status, message)
+    }
     func message(_ stream: ClientStream, _ message: StreamMessage) {
       messages.append(message)
       if message.bytes != nil { connection.taken(stream) }

@@ -133,7 +133,9 @@ import Testing
   // MARK: Violations
 
   @Test func streamErrorsEndTheStreamOnly() {
-    typealias Case = (name: String, flags: FrameFlags, change: (inout CallMeta) -> Void, code: StatusCode, refused: Bool)
+    typealias Case = (
+      name: String, flags: FrameFlags, change: (inout CallMeta) -> Void, code: StatusCode, refused: Bool
+    )
     let cases: [Case] = [
       ("MORE with LAST", [.more, .last], { _ in }, .internal, false),
       ("CALL[NO_MESSAGE]", [.last, .noMessage], { _ in }, .internal, false),
@@ -165,7 +167,8 @@ import Testing
 
   @Test func brokenFragmentsEndTheStreamOnly() {
     let cases: [(FrameFlags, [UInt8], [UInt8])] = [
-      ([.more, .last], [1], []), ([.more, .noMessage], [], []), (.noMessage, [1], []), (.more, [1], [8, 1]), ([], [1], []),
+      ([.more, .last], [1], []), ([.more, .noMessage], [], []), (.noMessage, [1], []), (.more, [1], [8, 1]),
+      ([], [1], []),
       (.last, [1], []), (.more, [1, 2, 3, 4, 5], []),
     ]
     let server = open()
@@ -244,6 +247,24 @@ import Testing
     #expect(sent[0].end?.retryAfterMs != nil)
   }
 
+  @Test func aPileOfRefusalsStopsReadingUntilItIsWritten() {
+    let server = open()
+    let meta = CallMeta(method: String(repeating: "x", count: 1_000)).protobufBytes()
+    // The refusals name the method: they fill the output, and from there on they pile up.
+    let calls = frame { queue in
+      for i in 0..<300 { queue.appendFrame(.call, .last, stream: UInt32(i * 2 + 1), meta: meta, body: []) }
+    }
+    server.connection.receive(calls)
+    #expect(server.connection.stoppedReading)
+    var ends = server.sent().filter { $0.type == .end }.count
+    #expect(server.connection.wantsRead)
+    while server.connection.stoppedReading {
+      server.connection.processInput()
+      ends += server.sent().filter { $0.type == .end }.count
+    }
+    #expect(ends == 300)
+  }
+
   // MARK: END
 
   @Test func oversizeErrorsAreCutInOrder() throws {
@@ -295,7 +316,8 @@ import Testing
     server.call(1, "Watch") { $0.initialCredit = 4_096 }
     let stream = server.started[0].stream
     func offer(_ seq: UInt64) {
-      server.connection.offer(stream, key: "k", seq: seq, bytes: [UInt8](repeating: UInt8(seq), count: 4_000), removed: false)
+      server.connection.offer(
+        stream, key: "k", seq: seq, bytes: [UInt8](repeating: UInt8(seq), count: 4_000), removed: false)
     }
     offer(1)
     #expect(server.sent().map(\.data?.seq) == [1])
@@ -342,12 +364,14 @@ import Testing
       server.connection.handlerSubscribed(server.started[Int(id / 2)].stream)
     }
     for started in server.started {
-      server.connection.offer(started.stream, key: "a", seq: 1, bytes: [UInt8](repeating: 0, count: 4_000), removed: false)
+      server.connection.offer(
+        started.stream, key: "a", seq: 1, bytes: [UInt8](repeating: 0, count: 4_000), removed: false)
     }
     _ = server.sent()
     server.credit(4_000, stream: 1)
     for started in server.started {
-      server.connection.offer(started.stream, key: "a", seq: 2, bytes: [UInt8](repeating: 0, count: 4_000), removed: false)
+      server.connection.offer(
+        started.stream, key: "a", seq: 2, bytes: [UInt8](repeating: 0, count: 4_000), removed: false)
     }
     server.connection.drain(grace: .seconds(20))
     server.call(5, "Async")

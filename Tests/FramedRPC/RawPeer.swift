@@ -104,7 +104,8 @@ final class RawPeer {
         plaintext.consume(8)
         prefaceRead = true
       }
-      while prefaceRead, case .frame(let frame, _, let size) = FrameParser.next(in: plaintext.readable, maxFrame: 1 << 20)
+      while prefaceRead,
+        case .frame(let frame, _, let size) = FrameParser.next(in: plaintext.readable, maxFrame: 1 << 20)
       {
         frames.append(Received(header: frame.header, meta: Array(frame.meta), body: Array(frame.body)))
         plaintext.consume(size)

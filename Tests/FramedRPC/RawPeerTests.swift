@@ -12,7 +12,9 @@ import Testing
     return Array(queue.readable)
   }
 
-  private func raw(_ type: UInt8, flags: UInt8 = 0, aux: UInt16 = 0, stream: UInt32, length: UInt32, _ payload: [UInt8] = [])
+  private func raw(
+    _ type: UInt8, flags: UInt8 = 0, aux: UInt16 = 0, stream: UInt32, length: UInt32, _ payload: [UInt8] = []
+  )
     -> [UInt8]
   {
     var bytes: [UInt8] = []
@@ -69,7 +71,8 @@ import Testing
       try peer.hello()
       try peer.send(raw(0x7A, flags: 0x80, stream: 123_456, length: 5, bytes(5)))
       let meta = CallMeta(method: EchoMethods.echoSync.name).protobufBytes()
-      try peer.send(frame { $0.appendFrame(.call, .last, stream: 1, meta: meta, body: Header(key: "x").protobufBytes()) })
+      try peer.send(
+        frame { $0.appendFrame(.call, .last, stream: 1, meta: meta, body: Header(key: "x").protobufBytes()) })
       let frames = try peer.frames { $0.last?.type == .end }
       let answer = try Header(protobuf: frames.last?.body ?? [])
       #expect(answer.key == "x")

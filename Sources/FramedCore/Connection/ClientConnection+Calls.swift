@@ -9,7 +9,8 @@ extension ClientConnection {
   ) -> ClientStream {
     let window = meta.initialCredit.map(Int.init) ?? settings.initialCredit
     let stream = ClientStream(
-      meta: meta, request: request, isUnary: isUnary, receiveWindow: window, deadline: timeout.map { now + $0 } ?? .never)
+      meta: meta, request: request, isUnary: isUnary, receiveWindow: window,
+      deadline: timeout.map { now + $0 } ?? .never)
     stream.attachment = attachment
     if request.count > peer.maxMessage {
       stream.state = .closed
@@ -71,7 +72,8 @@ extension ClientConnection {
     meta.withUnsafeBytes { meta in
       stream.request.withUnsafeBytes {
         output.appendFrame(
-          .call, whole ? .last : .more, stream: stream.id, meta: meta, body: UnsafeRawBufferPointer(rebasing: $0[..<size]))
+          .call, whole ? .last : .more, stream: stream.id, meta: meta,
+          body: UnsafeRawBufferPointer(rebasing: $0[..<size]))
       }
     }
     stream.sendWindow.take(size)

@@ -54,6 +54,7 @@ package final class ClientConnection {
 
   /// A client never stops reading, also while its own writes are blocked: the two sides cannot stop for each other.
   package var wantsRead: Bool { true }
+  package var stoppedReading: Bool { false }
   package var wantsClose: Bool { phase == .closing }
   /// Whether a call opened now could go out.
   package var isUsable: Bool { phase != .closing && goaway == nil && !closingByUs && nextID <= Limits.maxStreamID }

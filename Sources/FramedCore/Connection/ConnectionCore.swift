@@ -9,6 +9,8 @@ package protocol ConnectionCore: AnyObject {
   var nextTimer: Nanoseconds { get }
   var hasMore: Bool { get }
   var wantsRead: Bool { get }
+  /// Input waits that was not worked through because ``wantsRead`` was false.
+  var stoppedReading: Bool { get }
   /// Flush the output and close.
   var wantsClose: Bool { get }
 

@@ -91,7 +91,8 @@ extension ServerConnection {
       meta.withUnsafeBytes { meta in
         message.bytes.withUnsafeBytes {
           output.appendFrame(
-            .end, status.flags, stream: stream.id, meta: meta, body: UnsafeRawBufferPointer(rebasing: $0[message.offset...]))
+            .end, status.flags, stream: stream.id, meta: meta,
+            body: UnsafeRawBufferPointer(rebasing: $0[message.offset...]))
         }
       }
       stream.sendWindow.take(left)

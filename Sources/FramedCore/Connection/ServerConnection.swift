@@ -30,6 +30,9 @@ package final class ServerConnection {
   /// Why we ended the connection, for logs.
   package internal(set) var violation: ConnectionViolation?
 
+  /// Frames were left in ``input`` because of ``wantsRead``; ``processInput()`` goes on with them.
+  package private(set) var stoppedReading = false
+
   var phase = Phase.preface
   var highestStream: UInt32 = 0
   var dataAfterLast = 0
@@ -96,6 +99,7 @@ package final class ServerConnection {
 
   /// Works through what was appended to ``input``.
   package func processInput() {
+    stoppedReading = false
     lastReceived = now
     pingInFlight = false
     pingDue = false
@@ -111,7 +115,11 @@ package final class ServerConnection {
     if phase == .preface {
       guard try readPreface() else { return }
     }
-    while phase != .closing, wantsRead {
+    while phase != .closing {
+      guard wantsRead else {
+        stoppedReading = true
+        return
+      }
       switch FrameParser.next(in: input.readable, maxFrame: settings.maxFrame) {
       case .incomplete:
         return

@@ -55,7 +55,8 @@ package final class ServerStream {
   var drainAt = Nanoseconds.never
 
   init(
-    id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, sendWindow: Int, receiveWindow: Int
+    id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, sendWindow: Int,
+    receiveWindow: Int
   ) {
     self.id = id
     self.meta = meta

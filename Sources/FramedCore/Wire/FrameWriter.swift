@@ -20,7 +20,9 @@ extension ByteQueue {
   }
 
   package func appendFrame(_ type: FrameType, _ flags: FrameFlags = [], stream: UInt32, meta: [UInt8], body: [UInt8]) {
-    meta.withUnsafeBytes { meta in body.withUnsafeBytes { appendFrame(type, flags, stream: stream, meta: meta, body: $0) } }
+    meta.withUnsafeBytes { meta in
+      body.withUnsafeBytes { appendFrame(type, flags, stream: stream, meta: meta, body: $0) }
+    }
   }
 
   package func appendHello(_ payload: [UInt8]) {
@@ -31,7 +33,8 @@ extension ByteQueue {
   }
 
   package func appendCancel(_ reason: CancelReason, stream: UInt32) {
-    FrameHeader(length: 0, type: .cancel, aux: Int(reason.rawValue), stream: stream).store(to: reserve(FrameHeader.size))
+    FrameHeader(length: 0, type: .cancel, aux: Int(reason.rawValue), stream: stream).store(
+      to: reserve(FrameHeader.size))
     commit(FrameHeader.size)
   }
 

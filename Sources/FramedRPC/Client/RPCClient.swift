@@ -29,7 +29,7 @@ public struct ClientConfiguration: Sendable {
 }
 
 /// One connection to a server. Calls from any thread or task share it; they wait here for a free stream when the
-/// server's limit is reached.
+/// server's limit is reached. Closes when nobody holds it or one of its streams any more.
 public final class RPCClient: Sendable {
   private static let sharedGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
@@ -58,7 +58,8 @@ public final class RPCClient: Sendable {
     settings.initialCredit = max(configuration.initialCredit, Limits.floorCredit)
     settings.agent = configuration.agent
     let engine = try TLSEngine(
-      try TLSContext(configuration.tls, isServer: false), serverName: configuration.tls.serverName ?? configuration.host)
+      try TLSContext(configuration.tls, isServer: false), serverName: configuration.tls.serverName ?? configuration.host
+    )
     let loop = (configuration.eventLoopGroup ?? sharedGroup).next()
     let ready = loop.makePromise(of: Void.self)
     let closed = loop.makePromise(of: Void.self)
@@ -140,7 +141,7 @@ public final class RPCClient: Sendable {
   ) -> WatchStream<Response> {
     let call = WatchCall(session: session, window: options.initialCredit.map(Int.init) ?? initialCredit)
     call.start(callMeta(method, options), request.protobufBytes(), timeout: options.timeout?.nanoseconds)
-    return WatchStream(call: call)
+    return WatchStream(call: call, client: self)
   }
 
   /// Cancels every call and closes the connection; returns when it is closed.

@@ -31,6 +31,8 @@ public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
   public typealias Failure = RPCError
 
   let call: WatchCall
+  /// A client that nobody holds closes: whoever watches holds it.
+  let client: RPCClient
 
   public struct AsyncIterator: AsyncIteratorProtocol {
     let consumer: WatchConsumer
@@ -69,7 +71,7 @@ public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: WatchConsumer(call)) }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: WatchConsumer(call, client)) }
 
   /// Ends the stream; the loop over it throws ``StatusCode/cancelled``.
   public func cancel() { call.cancel() }
@@ -78,9 +80,11 @@ public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
 /// Cancels the stream when the last iterator over it is gone.
 final class WatchConsumer: Sendable {
   let call: WatchCall
+  private let client: RPCClient
 
-  init(_ call: WatchCall) {
+  init(_ call: WatchCall, _ client: RPCClient) {
     self.call = call
+    self.client = client
   }
 
   deinit { call.cancel() }

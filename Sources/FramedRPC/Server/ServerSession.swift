@@ -95,7 +95,8 @@ extension ServerSession: ServerConnectionDelegate {
     }
   }
 
-  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply {
+  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  {
     // The core hands back what `admit` gave it.
     let method = unsafeDowncast(method, to: RoutedMethod.self)
     guard case .sync(let handler) = method.body else { return .status(EndStatus(.internal, "not a sync method")) }

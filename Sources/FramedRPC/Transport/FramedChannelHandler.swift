@@ -188,7 +188,12 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     do throws(TLSEngine.Failure) {
       while context.channel.isWritable {
         core.fill()
-        guard !core.output.isEmpty else { break }
+        if core.output.isEmpty {
+          // What was left unread while the core had too much to say can be worked through now.
+          guard core.stoppedReading, core.wantsRead else { break }
+          core.processInput()
+          continue
+        }
         try engine.send(core.output)
         sendCiphertext(context)
       }
@@ -199,9 +204,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     if !context.channel.isWritable, blockedSince == nil { blockedSince = core.now }
     if readPending, core.wantsRead {
       readPending = false
-      core.processInput()
-      if core.wantsRead { context.read() } else { readPending = true }
-      scheduleFlush()
+      context.read()
     }
     if core.wantsClose { beginClosing(context) } else { armTimer(context) }
   }
@@ -254,7 +257,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     phase = .closing
     timer?.cancel()
     session.failed("closed")
-    core.connectionLost("the connection was closed")
+    defer { core.connectionLost("the connection was closed") }
     do throws(TLSEngine.Failure) {
       try engine.send(core.output)
       engine.closeNotify()
