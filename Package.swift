@@ -90,6 +90,16 @@ let package = Package(
     swift("TaskProtocol", []),
     swift("JobTypes", []),
     swift("CoreMachine", ["PostgreSQL", "TaskProtocol", "CProcess", logging]),
+    .target(
+      name: "CoreMachineTesting", dependencies: ["CoreMachine", "PostgreSQL", "TaskProtocol", logging],
+      path: "Tests/CoreMachineTesting", swiftSettings: strict),
+    .executableTarget(
+      name: "coremachine-harness", dependencies: ["CoreMachineTesting", "CoreMachine", "PostgreSQL", logging],
+      path: "Tests/CoreMachineHarness", swiftSettings: strict),
+    tests(
+      "CoreMachine",
+      ["CoreMachine", "CoreMachineTesting", "coremachine-harness", "PostgreSQL", "PostgreSQLTesting", "TaskProtocol", logging],
+      resources: [.copy("scripted-task.py")]),
 
     // Datasets and geospatial work.
     swift("Datasets", ["CoreMachine", "PostgreSQL", "JobTypes", "TaskProtocol", "COpenSSL", logging]),

@@ -67,6 +67,7 @@ public final class CoreMachine: Sendable {
   private let claimer: Claimer
   private let canceller: Canceller
   private let duties: DutyRunner
+  private let reaping: DutyRunner
   private let progress: ProgressLane
   private let taskBell = Bell()
   private let cancelBell = Bell()
@@ -125,21 +126,28 @@ public final class CoreMachine: Sendable {
         ([.stagingSchema, .scratch(root: settings.scratchRoot)] + garbage).map { ($0.kind, $0) },
         uniquingKeysWith: { _, last in last }),
       connection: database.slow, logger: logger)
-    let all = Self.duties(settings, reaper, collector, database.slow) + duties
-    self.duties = DutyRunner(
-      engine: engine, settings: settings,
-      duties: Dictionary(all.map { ($0.kind, $0) }, uniquingKeysWith: { _, last in last }), connection: database.slow,
-      logger: logger)
+    func runner(_ duties: [DutyDefinition], lease: Duration) -> DutyRunner {
+      DutyRunner(
+        engine: engine, settings: settings,
+        duties: Dictionary(duties.map { ($0.kind, $0) }, uniquingKeysWith: { _, last in last }), lease: lease,
+        connection: database.slow, logger: logger)
+    }
+    // The reaper waits for no other duty, and nobody waits long for a reaper that died.
+    reaping = runner([Self.reaping(settings, reaper)], lease: settings.lease)
+    self.duties = runner(Self.duties(settings, collector, database.slow) + duties, lease: settings.dutyLease)
+  }
+
+  private static func reaping(_ settings: CoreMachineSettings, _ reaper: Reaper) -> DutyDefinition {
+    DutyDefinition(kind: "reap", every: min(settings.poll, settings.lease / 3)) { _ in
+      try await reaper.reap()
+      return .done
+    }
   }
 
   private static func duties(
-    _ settings: CoreMachineSettings, _ reaper: Reaper, _ collector: GarbageCollector, _ slow: ConnectionPool
+    _ settings: CoreMachineSettings, _ collector: GarbageCollector, _ slow: ConnectionPool
   ) -> [DutyDefinition] {
     [
-      DutyDefinition(kind: "reap", every: min(settings.poll, settings.lease / 3)) { _ in
-        try await reaper.reap()
-        return .done
-      },
       DutyDefinition(kind: "collect_garbage", every: settings.garbageInterval) { _ in try await collector.collect() },
       DutyDefinition(kind: "retention", every: settings.retentionInterval) { _ in
         try await slow.query(
@@ -183,6 +191,7 @@ public final class CoreMachine: Sendable {
       Task { [leases] in await leases.run() },
       Task { [canceller] in await canceller.run() },
       Task { [duties] in await duties.run() },
+      Task { [reaping] in await reaping.run() },
       Task { [progress] in await progress.run() },
       Task { for await _ in listener.subscribe(to: "terrane_tasks") { taskBell.ring() } },
       Task { for await _ in listener.subscribe(to: "terrane_cancel") { cancelBell.ring() } },

@@ -6,6 +6,8 @@ struct DutyRunner: Sendable {
   let engine: PGUUID
   let settings: CoreMachineSettings
   let duties: [String: DutyDefinition]
+  /// How long another engine waits for this one to say that a duty is finished.
+  let lease: Duration
   let connection: ConnectionPool
   let logger: Logger
 
@@ -41,7 +43,7 @@ struct DutyRunner: Sendable {
   private func runDue() async throws -> Int {
     let rows = try await connection.query(
       "SELECT * FROM coremachine.claim_duties($1, $2::text[], $3, $4)",
-      [.uuid(engine), .textArray(Array(duties.keys)), .int64(4), .int64(settings.dutyLease.milliseconds)])
+      [.uuid(engine), .textArray(Array(duties.keys)), .int64(4), .int64(lease.milliseconds)])
     for row in rows {
       guard !Task.isCancelled, let duty = duties[try row.text("kind")] else { break }
       let context = DutyContext(

@@ -17,7 +17,7 @@ struct Reaper: Sendable {
     try await end(expired)
   }
 
-  /// At start: the children of an engine that ran under this host's name died with it.
+  /// At start: the children of an engine that ran under this host's name died with it, and its duties are nobody's.
   func reapPredecessor(host: String, engine: PGUUID) async throws {
     let orphaned = try await connection.query(
       """
@@ -26,6 +26,11 @@ struct Reaper: Sendable {
         WHERE e.engine = l.engine AND e.host = $1 AND e.engine <> $2
         RETURNING l.task_id, l.attempt)
       SELECT task_id, attempt FROM mine ORDER BY task_id
+      """, [.text(host), .uuid(engine)])
+    try await connection.query(
+      """
+      UPDATE coremachine.duties d SET engine = NULL, leased_until = NULL FROM coremachine.engines e
+      WHERE e.engine = d.engine AND e.host = $1 AND e.engine <> $2
       """, [.text(host), .uuid(engine)])
     try await end(orphaned)
   }

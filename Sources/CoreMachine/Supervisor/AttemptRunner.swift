@@ -150,7 +150,7 @@ struct AttemptRunner: Sendable {
         return .cancelled
       } catch let error as PostgresError where error.isTransient || error.isConnectionFailure {
         logger.warning("adopting is tried again", metadata: ["task": "\(task.id)", "error": "\(error)"])
-        guard attempt.ending != .lost, attempt.health(.now).renew else { return nil }
+        guard attempt.ending != .lost, attempt.ending != .released, attempt.health(.now).renew else { return nil }
         try? await Task.sleep(for: pause)
         pause = min(pause * 2, .seconds(5))
       } catch {
@@ -182,7 +182,8 @@ struct AttemptRunner: Sendable {
         where error.isTransient || error.isConnectionFailure || error.kind == .commitOutcomeUnknown
       {
         logger.warning("completing is tried again", metadata: log(task).merging(["error": "\(error)"]) { $1 })
-        guard attempt.health(.now).renew else { return }
+        // An engine that stops does not wait for a database that is away: the lease runs out.
+        guard attempt.health(.now).renew, attempt.ending != .released else { return }
         try? await Task.sleep(for: pause)
         pause = min(pause * 2, .seconds(5))
       } catch {
