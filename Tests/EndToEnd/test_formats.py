@@ -1,0 +1,150 @@
+"""Each format becomes a dataset that is served whole, to the clients people use."""
+
+from pathlib import Path
+
+import pytest
+
+from support import clients, features, samples
+from support.server import Server
+
+
+def assert_served(server: Server, record: dict, source: str, *options: str, reshaped: bool = False) -> None:
+    """Every feature and attribute of the source, through GDAL, both forms of the URL, nothing on its standard error."""
+    result = record["result"]
+    [collection] = result["collections"]
+    dropped = sum(w["count"] for w in record["warnings"] if w["reason"] in features.DROPPING)
+    items = server.get(collection["items_url"], params={"limit": 1}).json()
+    assert items["numberMatched"] + dropped == features.counted_by_ogrinfo(source, *_open_options(options))
+    assert items["numberMatched"] == collection["feature_count"] == result["feature_count"]
+    original = features.read(source, "-t_srs", "EPSG:4326", *options)
+    for endpoint in (result["endpoint"], result["endpoint"] + "/"):
+        served = features.read_served(endpoint, collection["id"])
+        assert served.errors == ""
+        assert len(served.features) == items["numberMatched"]
+        assert features.differences(original, served, collection["columns"], compare_bounds=not reshaped) == []
+
+
+def _open_options(options: tuple[str, ...]) -> list[str]:
+    return [word for flag, value in zip(options, options[1:]) if flag == "-oo" for word in (flag, value)]
+
+
+@pytest.fixture(scope="session")
+def world(server: Server, sources: Path) -> dict:
+    return server.ready("real/world/v1", sources / "world.gpkg")
+
+
+def test_a_geopackage_is_served_whole(server: Server, world: dict, sources: Path):
+    assert world["state"] == "published"
+    assert world["operation"]["state"] == "succeeded"
+    assert_served(server, world, str(sources / "world.gpkg"), reshaped=True)
+
+
+def test_the_landing_page_answers_with_and_without_slash(server: Server, world: dict):
+    for url in (world["result"]["endpoint"], world["result"]["endpoint"] + "/"):
+        answer = server.get(url)
+        assert answer.status_code == 200
+        assert {"self", "data", "conformance"} <= {link["rel"] for link in answer.json()["links"]}
+    page = server.get(world["result"]["endpoint"] + "/", headers={"Accept": "text/html"})
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+
+
+def test_gdal_lists_the_layer_with_its_type(world: dict):
+    for url in (world["result"]["endpoint"], world["result"]["endpoint"] + "/"):
+        done = features.gdal("ogrinfo", f"OAPIF:{url}")
+        assert done.returncode == 0 and done.stderr == ""
+        assert "world (title: " in done.stdout or "1: world" in done.stdout
+
+
+def test_a_tile_holds_the_features_of_its_place(server: Server, world: dict):
+    [collection] = world["result"]["collections"]
+    inside = clients.decoded_tile(collection["tiles_url"], 4, *clients.tile_at(10.5, 51, 4))
+    assert "Germany" in {feature["properties"]["name_long"] for feature in inside}
+    everything = clients.decoded_tile(collection["tiles_url"], 0, 0, 0)
+    assert len(everything) == 177
+
+
+def test_the_stac_item_is_found_by_its_clients(server: Server, world: dict):
+    item = clients.stac_item(server.public_url, world)
+    assert item is not None and item.id == "v1" and item.collection_id == "default:real:world"
+    box = world["result"]["bbox"]
+    assert item.bbox == [box["west"], box["south"], box["east"], box["north"]]
+    assert item.datetime is not None and item.properties["terrane:datetime_source"]
+    assert any(asset.href.startswith(world["result"]["endpoint"]) for asset in item.assets.values())
+    assert server.get(world["result"]["stac_item_url"]).json()["id"] == "v1"
+
+
+def test_a_projected_geopackage_comes_in_degrees(server: Server, sources: Path, name: str):
+    record = server.ready(name, sources / "NY8_bna_utm18.gpkg")
+    assert record["result"]["treatment"]["source_crs"] == "EPSG:32618" or record["result"]["treatment"]["source_crs"]
+    box = record["result"]["bbox"]
+    assert -80 < box["west"] < box["east"] < -70 and 40 < box["south"] < box["north"] < 46
+    assert_served(server, record, str(sources / "NY8_bna_utm18.gpkg"), reshaped=True)
+
+
+def test_geojson_is_served_whole(server: Server, sources: Path, name: str):
+    record = server.ready(name, sources / "cycle_hire.geojson")
+    assert record["result"]["collections"][0]["geometry_type"] in ("Point", "MultiPoint")
+    assert_served(server, record, str(sources / "cycle_hire.geojson"))
+
+
+def test_geojson_keeps_text_and_numbers(server: Server, folder: Path, name: str):
+    record = server.ready(name, samples.geojson(folder / "places.geojson", samples.places(25)))
+    [collection] = record["result"]["collections"]
+    item = server.get(f"{collection['items_url']}/7").json()
+    assert {k: v for k, v in item["properties"].items() if k != "fid"} == {"number": 7, "name": "Größe 7", "half": 3.5}
+    assert [round(x, 9) for x in features.bounds_of(item["geometry"])] == [7, 0.007, 7, 0.007]
+
+
+def test_a_zipped_shapefile_is_served_whole(server: Server, sources: Path, folder: Path, name: str):
+    archive = samples.zipped(folder / "world.zip", samples.shapefile(folder / "x", sources / "world.gpkg", "world"))
+    record = server.ready(name, archive)
+    assert_served(server, record, f"/vsizip/{archive}", reshaped=True)
+
+
+def test_a_shapefile_with_its_siblings_is_served_whole(server: Server, sources: Path, folder: Path, name: str):
+    path = samples.shapefile(folder, sources / "cycle_hire.geojson", "hire")
+    record = server.ready(name, path)
+    assert_served(server, record, str(path))
+
+
+def test_csv_with_longitude_and_latitude_is_served_whole(server: Server, sources: Path, name: str):
+    record = server.ready(name, sources / "cycle_hire_xy.csv", "--lon", "X", "--lat", "Y")
+    assert record["result"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "cycle_hire_xy.csv"))
+    assert "CRS_ASSUMED" in {warning["reason"] for warning in record["warnings"]}
+    box = record["result"]["bbox"]
+    assert -0.3 < box["west"] < box["east"] < 0.1 and 51 < box["south"] < box["north"] < 52
+
+
+def test_csv_with_wkt_is_served_whole(server: Server, sources: Path, name: str):
+    record = server.ready(name, sources / "world_wkt.csv")
+    assert record["result"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "world_wkt.csv")) == 177
+    assert record["result"]["collections"][0]["geometry_type"] == "MultiPolygon"
+
+
+def test_features_without_geometry_are_dropped_and_counted(server: Server, folder: Path, name: str):
+    content = samples.places(10)
+    content["features"][3]["geometry"] = None
+    path = samples.geojson(folder / "places.geojson", content)
+    record = server.ready(name, path)
+    assert {"reason": "NULL_GEOMETRY", "count": 1}.items() <= next(
+        w for w in record["warnings"] if w["reason"] == "NULL_GEOMETRY"
+    ).items()
+    assert record["result"]["feature_count"] == 9
+    assert record["result"]["treatment"]["source_features"] == 10
+    assert record["result"]["treatment"]["dropped_null_geometries"] == 1
+
+
+def test_one_layer_of_several_can_be_chosen(server: Server, sources: Path, folder: Path, name: str):
+    path = folder / "two.gpkg"
+    samples.ogr2ogr("-f", "GPKG", path, sources / "world.gpkg")
+    samples.ogr2ogr("-f", "GPKG", "-update", "-nln", "hire", path, sources / "cycle_hire.geojson")
+    samples.readable(path)
+    record = server.ready(name, path, "--layer", "hire")
+    assert [c["id"] for c in record["result"]["collections"]] == ["hire"]
+    assert record["result"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "cycle_hire.geojson"))
+
+
+def test_the_catalogue_of_a_server_lists_its_datasets(server: Server, world: dict):
+    listed = server.cli("list", "--id", "real").lines
+    assert world["dataset_key"] in {dataset["dataset_key"] for dataset in listed}
+    assert server.get("/stac/collections/default:real:world").status_code == 200
