@@ -116,8 +116,12 @@ def folder(sources: Path, request: pytest.FixtureRequest) -> Path:
     return made
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    # A failed crash test is understood from the server's log.
-    if report.failed and (logs := [f for f in Path("/tmp").glob("terrane-e2e-*/s*/server.log")]):
-        for log in logs:
-            report.sections.append((str(log), log.read_text(errors="replace")[-6000:]))
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """A failed test is understood from its server's log."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and report.when != "teardown":
+        for server in (item.funcargs.get("server"), item.funcargs.get("victim")):
+            if server:
+                report.sections.append((f"end of {server.log_path}", server.log[-3000:]))

@@ -1,6 +1,7 @@
 """Processes as /proc tells of them."""
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ class Process:
 
     @property
     def user_id(self) -> int:
-        return os.stat(f"/proc/{self.pid}").st_uid
+        """The effective one. (The owner of /proc/PID is root for whatever changed its user.)"""
+        match = re.search(r"^Uid:\t\d+\t(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        return int(match[1])
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         if self.is_running:
