@@ -23,7 +23,7 @@ public final class DatasetServices: Sendable {
     self.logger = logger
     router = RPCRouter([
       DatasetHandlers(registry: registry, hub: hub, access: access, mapping: mapping, policy: sources, logger: logger),
-      AdminHandlers(ledger: ledger),
+      AdminHandlers(ledger: ledger), HealthService(source: health),
     ])
   }
 

@@ -24,6 +24,8 @@ final class DataAPIProcess: Sendable {
 
   private struct State {
     var address: String?
+    /// The port of its first life: it comes back where clients know it, also when any free one was asked for.
+    var port: Int?
     var waiters: [CheckedContinuation<String, any Error>] = []
     var input: Int32 = -1
     var process: pid_t = 0
@@ -98,7 +100,7 @@ final class DataAPIProcess: Sendable {
       close(output[0])
     }
     var arguments = [
-      "-m", "terrane_dataapi", "--host", configuration.host, "--port", String(configuration.port),
+      "-m", "terrane_dataapi", "--host", configuration.host, "--port", String(state.withLock { $0.port } ?? configuration.port),
       "--exit-with-stdin",
     ]
     if let url = configuration.publicURL { arguments += ["--public-url", url] }
@@ -170,6 +172,7 @@ final class DataAPIProcess: Sendable {
     guard let ready = try? JSONDecoder().decode(Ready.self, from: Data(line)) else { return }
     let waiters = state.withLock { state in
       state.address = ready.listening
+      state.port = ready.listening.split(separator: ":").last.flatMap { Int($0) } ?? state.port
       state.failures = 0
       defer { state.waiters = [] }
       return state.waiters
