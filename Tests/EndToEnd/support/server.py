@@ -32,15 +32,15 @@ class Installation:
     environment: dict[str, str]
 
     @classmethod
-    def stage(cls, folder: Path) -> "Installation":
+    def stage(cls, folder: Path, configuration: str = CONFIGURATION) -> "Installation":
         """As root a copy, since the server becomes user terrane; else the build itself."""
         if not AS_ROOT:
             place = subprocess.run(
-                ["swift", "build", "-c", CONFIGURATION, "--show-bin-path"],
+                ["swift", "build", "-c", configuration, "--show-bin-path"],
                 cwd=CHECKOUT, check=True, capture_output=True, text=True, timeout=120,
             )  # fmt: skip
             return cls(Path(place.stdout.strip()), {"TERRANE_SHARE": str(CHECKOUT)})
-        subprocess.run(["scripts/install", str(folder), CONFIGURATION], cwd=CHECKOUT, check=True, timeout=300)
+        subprocess.run(["scripts/install", str(folder), configuration], cwd=CHECKOUT, check=True, timeout=300)
         runtime = folder / "lib"
         return cls(folder / "bin", {"LD_LIBRARY_PATH": str(runtime)} if runtime.is_dir() else {})
 
