@@ -114,7 +114,7 @@ public struct EngineFixture: Sendable {
   /// Waits until the query answers `expected`, at most `limit`; answers what it said last.
   @discardableResult
   public func eventually(
-    _ expected: String, within limit: Duration = .seconds(20), _ sql: String, _ parameters: [PGValue] = []
+    _ expected: String, within limit: Duration = .seconds(60), _ sql: String, _ parameters: [PGValue] = []
   ) async throws -> String? {
     let deadline = ContinuousClock.now + limit
     while true {
@@ -126,7 +126,7 @@ public struct EngineFixture: Sendable {
 
   /// Waits until the operation is in a state.
   @discardableResult
-  public func reaches(_ expected: String, _ operation: Int64, within limit: Duration = .seconds(20)) async throws
+  public func reaches(_ expected: String, _ operation: Int64, within limit: Duration = .seconds(60)) async throws
     -> String?
   {
     try await eventually(
