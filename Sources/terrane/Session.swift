@@ -10,6 +10,8 @@ actor Session {
   private var client: RPCClient?
   /// Where `client` leads.
   private(set) var target: ServerTarget?
+  /// What the command is about, for errors that know it by its key only.
+  private(set) var subject = ""
 
   init(_ options: ConnectionOptions) { self.options = options }
 
@@ -22,17 +24,25 @@ actor Session {
       await session.close()
       throw code
     } catch {
-      let target = await session.target
+      let (target, subject) = (await session.target, await session.subject)
       await session.close()
-      Self.report(Failure(error, target: target), json: options.output.json, endpoint: target?.endpoint)
+      Self.report(
+        Failure(error, target: target), json: options.output.json, endpoint: target?.endpoint, subject: subject)
       throw ExitCode(Failure(error, target: target).status.rawValue)
     }
     await session.close()
   }
 
-  static func report(_ failure: Failure, json: Bool, endpoint: EndpointFile? = nil) {
+  static func report(_ failure: Failure, json: Bool, endpoint: EndpointFile? = nil, subject: String = "") {
     if json { Terminal.output.line(failure.json.text) }
-    Terminal.errors.write(failure.text(columns: Terminal.errors.columns, endpoint: endpoint))
+    Terminal.errors.write(failure.text(columns: Terminal.errors.columns, endpoint: endpoint, subject: subject))
+  }
+
+  /// Parses what the user calls a dataset, and remembers it.
+  func reference(_ text: String, namespace: String = "") throws -> DatasetReference {
+    let parsed = try DatasetReference(text, namespace: namespace)
+    subject = parsed.description
+    return parsed
   }
 
   /// The server that is, or would be, spoken to.

@@ -121,7 +121,7 @@ final class WatchScreen: Sendable {
     let text =
       switch notice {
       case .lost(let reason, let patience):
-        "The server went away: \(reason) Trying again for \(Quantity.duration(patience / .seconds(1)))."
+        "The server went away (\(TerminalText.sanitised(reason))). Trying again for \(Quantity.duration(patience / .seconds(1)))."
       case .resumed: "The server is back."
       }
     if json {

@@ -15,13 +15,13 @@ struct StatusLineTests {
     )
     #expect(
       line.bar(status, columns: 100)
-        == "[2/4] loading features  ███████▋░░░░░░░░  47%  12,300 rows/s  1 min 40 s left (by rate)  12 warnings")
-    #expect(line.bar(status, columns: 60) == "[2/4] loading features  ███████▋░░░░░░░░  47%  12,300 rows/s")
-    #expect(line.bar(status, columns: 40) == "[2/4] loading features  █████▎░░░░░  47%")
+        == "[2/4] loading features  ████▊░░░░░  47%  12,300 rows/s  1 min 40 s left (by rate)  12 warnings")
+    #expect(line.bar(status, columns: 60) == "[2/4] loading features  ████▊░░░░░  47%  12,300 rows/s")
+    #expect(line.bar(status, columns: 40) == "[2/4] loading features  ████▊░░░░░  47%")
     #expect(line.bar(status, columns: 30) == "[2/4] loading features 47%")
     #expect(line.bar(status, columns: 12) == "[2/4] loadi…")
     #expect(
-      StatusLine(unicode: false).bar(status, columns: 40) == "[2/4] loading features  #####------  47%")
+      StatusLine(unicode: false).bar(status, columns: 40) == "[2/4] loading features  ####------  47%")
   }
 
   @Test("Never wider than the terminal", arguments: [true, false])
@@ -46,6 +46,14 @@ struct StatusLineTests {
     #expect(line.plain(DatasetStatus(status: .unrecognized(77))) == "status 77: 0%")
   }
 
+  @Test("A step without units says what it is doing")
+  func message() {
+    var status = loading(90)
+    status.progress?.unit = "steps"
+    status.progress?.message = "Building the index"
+    #expect(line.plain(status) == "[2/4] loading features: 90%, Building the index, 1 min 40 s left (by rate)")
+  }
+
   @Test("What runs out is said, whatever the step was")
   func cancelling() {
     var status = loading(50)
@@ -60,7 +68,7 @@ struct StatusLineTests {
     status.progress?.rate = .infinity
     status.progress?.etaSeconds = -.infinity
     status.progress?.step = "load\u{1B}[2J"
-    #expect(line.bar(status, columns: 50) == "[2/4] load\u{FFFD}[2J  ░░░░░░░░░░░░░░░░░░░░░░░░░░░   0%")
+    #expect(line.bar(status, columns: 50) == "[2/4] load\u{FFFD}[2J  ░░░░░░░░░░░░░░░░░░░░   0%")
   }
 }
 

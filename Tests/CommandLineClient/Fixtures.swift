@@ -11,7 +11,8 @@ func loading(_ percent: Double, step: Int32 = 2, warnings: [WarningCount] = []) 
     datasetKey: key, generation: 1, status: .processing, operation: Operation(id: 7, state: .running),
     progress: Progress(
       percent: percent, step: step == 2 ? "ingest_vector" : "verify", stepNumber: step, stepCount: 4,
-      message: "Loading roads", done: percent.isFinite ? Int64(percent * 25_000) : 0, total: 2_500_000, unit: "rows", rate: 12_300,
+      message: "Loading roads", done: percent.isFinite ? Int64(percent * 25_000) : 0, total: 2_500_000, unit: "rows",
+      rate: 12_300,
       etaSeconds: 100, etaBasis: "rate"),
     warnings: warnings, name: name)
 }

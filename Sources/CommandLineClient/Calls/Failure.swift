@@ -43,7 +43,7 @@ public struct Failure: Error, Sendable, Equatable {
 
   /// No connection. Which end is to blame shows in the kind.
   private init(_ error: RuntimeError, target: ServerTarget?) {
-    let address = target?.address ?? "the server"
+    let address = target?.address ?? "the address"
     switch error.kind {
     case .certificate:
       self.init(
@@ -63,10 +63,16 @@ public struct Failure: Error, Sendable, Equatable {
       let elsewhere = target.map { !$0.isLocal } ?? false
       self.init(
         CommandLineError(
-          .unreachable, "SERVER_UNREACHABLE", "No server answers at \(address): \(error.message).",
+          .unreachable, "SERVER_UNREACHABLE", "No server answers at \(address): \(Self.plainly(error.message)).",
           remedy: elsewhere
             ? "Check the address, and that the server listens there (terraned --listen)." : ServerLocator.startRemedy))
     }
+  }
+
+  /// The system's own words out of a dump of everything that was tried.
+  private static func plainly(_ message: String) -> String {
+    let known = ["Connection refused", "No route to host", "Network is unreachable", "Connection timed out"]
+    return known.first(where: message.contains)?.lowercased() ?? message
   }
 
   /// `notFound` → `NOT_FOUND`
@@ -90,8 +96,10 @@ public struct Failure: Error, Sendable, Equatable {
   }
 
   /// For people, on standard error.
-  public func text(columns: Int, endpoint: EndpointFile? = nil) -> String {
-    ProblemReport(columns: columns, endpoint: endpoint).text(problem, heading: "ERROR")
+  /// - Parameter subject: what the command was about, as the user named it.
+  public func text(columns: Int, endpoint: EndpointFile? = nil, subject: String = "") -> String {
+    let heading = subject.isEmpty ? "ERROR" : "ERROR  " + TerminalText.sanitised(subject)
+    return ProblemReport(columns: columns, endpoint: endpoint).text(problem, heading: heading)
   }
 
   /// For `--json`: `{"error":{"code":…,"exit_status":…,"problem":{…}}}`

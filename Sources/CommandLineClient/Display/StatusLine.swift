@@ -20,8 +20,9 @@ public struct StatusLine: Sendable {
     let start = [head, label].filter { !$0.isEmpty }.joined(separator: " ")
     while true {
       let fixed = TerminalText.width(start) + 3 + percent.count + facts.reduce(0) { $0 + 2 + TerminalText.width($1.1) }
-      if columns - fixed >= 10 {
-        let bar = ProgressBar(unicode: unicode).text(progress.percent / 100, columns: min(30, columns - fixed))
+      // Few widths, so that the bar does not breathe with every digit beside it.
+      if let width = [30, 20, 10].first(where: { $0 <= columns - fixed }) {
+        let bar = ProgressBar(unicode: unicode).text(progress.percent / 100, columns: width)
         return ([start, "\(bar) \(percent)"] + facts.map(\.1)).joined(separator: "  ")
       }
       guard let least = facts.indices.min(by: { facts[$0].0 < facts[$1].0 }) else { break }
@@ -55,7 +56,9 @@ public struct StatusLine: Sendable {
     case .provisioning, .processing, .updating: break
     default: return status.status.word
     }
-    guard let step = status.progress?.step, !step.isEmpty else { return status.status.word }
+    guard let step = status.progress?.step, !step.isEmpty else {
+      return status.status == .provisioning ? "looking at the source" : status.status.word
+    }
     switch step {
     case "probe": return "looking at the source"
     case "ingest_vector": return "loading features"
@@ -66,17 +69,21 @@ public struct StatusLine: Sendable {
   }
 
   static func amount(_ progress: Progress) -> String {
+    // "1 of 3 steps" beside "[2/4]" would only puzzle; what the step is doing does not.
+    if progress.unit == "steps" { return TerminalText.sanitised(progress.message) }
     guard progress.done > 0 || (progress.total ?? 0) > 0, !progress.unit.isEmpty else { return "" }
     return Quantity.amount(progress.done, of: progress.total, unit: TerminalText.sanitised(progress.unit))
   }
 
   static func rate(_ progress: Progress) -> String {
-    Quantity.rate(progress.rate, unit: TerminalText.sanitised(progress.unit))
+    // Of a handful of things the speed tells nothing.
+    if progress.unit == "steps" || (progress.unit != "bytes" && (progress.total ?? .max) < 20) { return "" }
+    return Quantity.rate(progress.rate, unit: TerminalText.sanitised(progress.unit))
   }
 
   /// `1 min 40 s left (by rate)`
   func timeLeft(_ progress: Progress) -> String {
-    guard let seconds = progress.etaSeconds, seconds.isFinite, seconds >= 0 else { return "" }
+    guard let seconds = progress.etaSeconds, seconds.isFinite, seconds >= 0.5 else { return "" }
     let basis = progress.etaBasis.isEmpty ? "" : " (by \(TerminalText.sanitised(progress.etaBasis)))"
     return "\(Quantity.duration(seconds)) left\(basis)"
   }

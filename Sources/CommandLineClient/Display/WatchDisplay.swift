@@ -30,8 +30,10 @@ public struct WatchDisplay: Sendable {
 
   /// What to write now that `status` has arrived; "" where it can wait.
   public mutating func update(_ status: DatasetStatus, at now: ContinuousClock.Instant) -> String {
-    pending = status
     let warnings = newWarnings(status)
+    // An end is told by the report that follows.
+    if status.status.isTerminal { return finish() + warnings.map { $0 + "\n" }.joined() }
+    pending = status
     switch style {
     case .bar:
       let interruption = warnings.isEmpty ? "" : erase() + warnings.map { $0 + "\n" }.joined()

@@ -44,11 +44,11 @@ public struct DatasetReport: Sendable {
     let collections = Quantity.count(Int64(result.collections.count), "collection")
     block.line("\(heading(dataset))  \(size) in \(collections)\(took(dataset))")
     block.line()
-    let page = result.docsURL.isEmpty ? result.endpoint : result.docsURL
     block.fact("Data", TerminalText.sanitised(result.endpoint))
     block.fact("QGIS", "Layer > Add Layer > Add WFS / OGC API - Features Layer, New; URL:")
     block.fact("", TerminalText.sanitised(result.endpoint))
-    block.fact("Browser", TerminalText.sanitised(page))
+    block.fact(
+      "Browser", TerminalText.sanitised(result.endpoint.hasSuffix("/") ? result.endpoint : result.endpoint + "/"))
     for (index, collection) in result.collections.prefix(3).enumerated() where !collection.tilesURL.isEmpty {
       block.fact(index == 0 ? "Vector tiles" : "", TerminalText.sanitised(collection.tilesURL))
     }
@@ -80,6 +80,8 @@ public struct DatasetReport: Sendable {
   /// What was done to the data on its way. A user must never have to find that out alone.
   private func treatment(_ dataset: Dataset, _ result: DatasetResult, into block: inout TextBlock) {
     var lines: [String] = []
+    // Warnings whose content has a line of its own.
+    var said: Set<String> = []
     if let treatment = result.treatment {
       let format = TerminalText.sanitised(treatment.sourceFormat)
       let source = Quantity.count(treatment.sourceFeatures, "feature")
@@ -89,21 +91,27 @@ public struct DatasetReport: Sendable {
         let target = result.crs.isEmpty ? "EPSG:4326" : TerminalText.sanitised(result.crs)
         lines.append(crs == target ? "coordinates left in \(crs)" : "coordinates moved from \(crs) to \(target)")
       }
-      for (count, what) in [
-        (treatment.droppedNullGeometries, "without geometry left out"),
-        (treatment.repairedGeometries, "with geometry repaired"),
-        (treatment.zDropped, "without their Z values"),
-      ] where count > 0 { lines.append("\(Quantity.count(count, "feature")) \(what)") }
+      for (count, what, reason) in [
+        (treatment.droppedNullGeometries, "without geometry left out", "NULL_GEOMETRY"),
+        (treatment.repairedGeometries, "with geometry repaired", "GEOMETRY_REPAIRED"),
+        (treatment.zDropped, "without their Z values", "Z_DROPPED"),
+      ] where count > 0 {
+        lines.append("\(Quantity.count(count, "feature")) \(what)")
+        said.insert(reason)
+      }
     }
     let renamed = result.collections.flatMap(\.columns).filter { !$0.sourceName.isEmpty && $0.sourceName != $0.name }
     if !renamed.isEmpty {
+      said.insert("COLUMNS_RENAMED")
       let names = renamed.prefix(10).map { TerminalText.sanitised("\($0.sourceName) is now \($0.name)") }
       let more = renamed.count > 10 ? ", and \(renamed.count - 10) more" : ""
       lines.append("\(Quantity.count(Int64(renamed.count), "column")) renamed: \(names.joined(separator: ", "))\(more)")
     } else if let count = result.treatment?.renamedColumns, count > 0 {
       lines.append("\(Quantity.count(Int64(count), "column")) renamed")
     }
-    lines += dataset.warnings.filter { $0.count > 0 }.map { "warning " + WarningText.line($0) }
+    lines += dataset.warnings.filter { $0.count > 0 && !said.contains($0.reason) }.map {
+      "warning " + WarningText.line($0)
+    }
     guard !lines.isEmpty else { return }
     block.line()
     block.line("  What was done to the data")
@@ -125,9 +133,10 @@ public struct DatasetReport: Sendable {
     let problem =
       dataset.problem ?? dataset.operation?.problem ?? Problem(reason: "UNKNOWN", message: "No reason was given.")
     let reference = named(dataset)
-    var next = ["\(program) retry \(reference) --watch (the same request again)"]
+    let again = problem.userFixable ? "the same request, once its source is mended" : "the same request again"
+    var next = ["\(program) retry \(reference) --watch (\(again))"]
     if problem.userFixable {
-      next.append("\(program) create \(reference) ... --watch (with other options; replaces the failed try)")
+      next.insert("\(program) create \(reference) ... --watch (with other options; replaces this try)", at: 0)
     }
     var text = ProblemReport(columns: columns, endpoint: endpoint).text(problem, heading: heading(dataset), next: next)
     for warning in dataset.warnings where warning.count > 0 { text += "  warning " + WarningText.line(warning) + "\n" }
@@ -149,7 +158,7 @@ public struct DatasetReport: Sendable {
     default:
       block.line("\(heading(dataset))  no longer served")
       if let time = dataset.purgeTime?.nanosecondsSince1970 {
-        block.fact("Purged for good", CivilTime(nanosecondsSince1970: time).minute + " UTC")
+        block.fact("Purged on", CivilTime(nanosecondsSince1970: time).minute + " UTC")
       }
       let reference = named(dataset)
       block.fact("Next", "\(program) undelete \(reference) (brings it back)")

@@ -42,12 +42,13 @@ public struct ProblemReport: Sendable {
     switch problem.reason {
     case "SOURCE_OUTSIDE_ROOTS":
       let roots = endpoint?.roots ?? []
+      if problem.remedy.contains("make serve") { return [] }
       let known = roots.isEmpty || problem.details.keys.contains { $0.contains("root") }
       return (known ? [] : ["Allowed folders: " + roots.map(TerminalText.sanitised).joined(separator: ", ")]) + [
         "Allow another folder by starting the server with: make serve ROOT=DIR (terraned --root DIR)"
       ]
     case "SOURCE_UNREADABLE":
-      guard let user = endpoint?.user else { return [] }
+      guard let user = endpoint?.user, !problem.message.contains(user) else { return [] }
       return [
         "The server runs as user \(TerminalText.sanitised(user)): it must be able to read the file and enter its folders."
       ]

@@ -85,7 +85,7 @@ struct CreateCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let reference = try DatasetReference(name, namespace: namespace ?? "")
+      let reference = try await session.reference(name, namespace: namespace ?? "")
       guard case .name(let request) = reference.message.by else {
         throw CommandLineError(
           .badRequest, "INVALID_ID", "A new dataset needs a name, not a key.", remedy: "Name it ID/RESOURCE/VERSION.")

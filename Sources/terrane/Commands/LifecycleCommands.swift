@@ -14,7 +14,7 @@ struct CancelCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let request = CancelDatasetRequest(dataset: try DatasetReference(name).message)
+      let request = CancelDatasetRequest(dataset: try await session.reference(name).message)
       let dataset = try await session.call { try await DatasetServiceClient($0).cancelDataset(request, options: $1) }
       await session.show(dataset, json: connection.output.json)
     }
@@ -36,7 +36,7 @@ struct RetryCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let reference = try DatasetReference(name)
+      let reference = try await session.reference(name)
       let request = RetryDatasetRequest(dataset: reference.message)
       let dataset = try await session.call { try await DatasetServiceClient($0).retryDataset(request, options: $1) }
       if connection.output.json || !watch { await session.show(dataset, json: connection.output.json) }
@@ -73,7 +73,7 @@ struct DeleteCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let reference = try DatasetReference(name)
+      let reference = try await session.reference(name)
       let request = DeleteDatasetRequest(dataset: reference.message, validateOnly: dryRun, force: force)
       var answer: DeleteDatasetResponse
       do {
@@ -121,7 +121,7 @@ struct UndeleteCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let request = UndeleteDatasetRequest(dataset: try DatasetReference(name).message)
+      let request = UndeleteDatasetRequest(dataset: try await session.reference(name).message)
       let dataset = try await session.call { try await DatasetServiceClient($0).undeleteDataset(request, options: $1) }
       await session.show(dataset, json: connection.output.json)
     }
@@ -141,7 +141,7 @@ struct PurgeCommand: AsyncParsableCommand {
   func run() async throws {
     try await Session.run(connection) { session in
       let dataset = try await Purging(session: session, timeout: connection.answerTimeout).run(
-        try DatasetReference(name))
+        try await session.reference(name))
       await session.show(dataset, json: connection.output.json)
     }
   }

@@ -22,7 +22,7 @@ struct GetCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let dataset = try await session.record(try DatasetReference(name), showDeleted: showDeleted)
+      let dataset = try await session.record(try await session.reference(name), showDeleted: showDeleted)
       await session.show(dataset, json: connection.output.json)
     }
   }

@@ -28,7 +28,7 @@ struct WatchCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await Session.run(connection) { session in
-      let reference = try DatasetReference(name)
+      let reference = try await session.reference(name)
       let position = try after.map { text throws(CommandLineError) in try WatchPosition(text) }
       try await Watching(session: session, reference: reference, options: connection, follow: follow, shown: reference)
         .run(after: position, connected: false)
