@@ -15,7 +15,7 @@ struct HealthCommand: AsyncParsableCommand {
   func run() async throws {
     try await Session.run(connection) { session in
       var parts: [(name: String, status: HealthCheckResponse.ServingStatus)] = []
-      for name in ["", "database", "data_api", "disk"] {
+      for name in ["", "database", "data-api", "disk"] {
         do {
           parts.append((name, try await Self.check(name, session)))
         } catch let error as RPCError where error.code == .notFound && !name.isEmpty {
@@ -28,13 +28,13 @@ struct HealthCommand: AsyncParsableCommand {
         Terminal.output.line(
           JSONValue.object([
             .init("serving", .bool(serving)), .init("server", .string(target.address)),
-            .init("parts", .object(parts.dropFirst().map { .init($0.name, .bool($0.status == .serving)) })),
+            .init("parts", .object(parts.dropFirst().map { .init($0.name.replacing("-", with: "_"), .bool($0.status == .serving)) })),
           ]).text)
       } else {
         Terminal.output.line("\(serving ? "SERVING" : "NOT SERVING")  \(target.address)")
         for part in parts.dropFirst() {
           Terminal.output.line(
-            "  " + TerminalText.padded(part.name.replacing("_", with: " "), to: 10)
+            "  " + TerminalText.padded(part.name, to: 10)
               + (part.status == .serving ? "ok" : "not ready"))
         }
       }
@@ -43,10 +43,9 @@ struct HealthCommand: AsyncParsableCommand {
   }
 
   private static func check(_ name: String, _ session: Session) async throws -> HealthCheckResponse.ServingStatus {
-    let method = MethodDescriptor(name: "grpc.health.v1.Health/Check", idempotency: .idempotent)
     let request = HealthCheckRequest(service: name)
     return try await session.call { client, options in
-      try await client.unary(method, request, HealthCheckResponse.self, options: options).status
+      try await client.unary(HealthMethods.check, request, HealthCheckResponse.self, options: options).status
     }
   }
 }
