@@ -28,7 +28,9 @@ struct HealthCommand: AsyncParsableCommand {
         Terminal.output.line(
           JSONValue.object([
             .init("serving", .bool(serving)), .init("server", .string(target.address)),
-            .init("parts", .object(parts.dropFirst().map { .init($0.name.replacing("-", with: "_"), .bool($0.status == .serving)) })),
+            .init(
+              "parts",
+              .object(parts.dropFirst().map { .init($0.name.replacing("-", with: "_"), .bool($0.status == .serving)) })),
           ]).text)
       } else {
         Terminal.output.line("\(serving ? "SERVING" : "NOT SERVING")  \(target.address)")
