@@ -62,6 +62,32 @@ def test_a_killed_server_goes_on_with_the_load_when_started_again(victim: Server
     assert f"Feature Count: {big_count()}" in served.stdout and served.stderr == ""
 
 
+@pytest.mark.parametrize("step", ["probe", "stac_catalog_vectors", "verify"])
+def test_a_server_killed_in_any_step_goes_on(victim: Server, sources: Path, name: str, step: str):
+    watcher = victim.begin(name, sources / "world.gpkg", "--timeout", "300")
+    watcher.wait_for(step, lambda s: s["progress"]["step"] == step or s["status"] == "ready")
+    victim.kill9()
+    victim.start()
+    assert watcher.end(LOAD) == 0, watcher.errors
+    assert victim.record(name)["result"]["feature_count"] == 177
+    victim.wait_until_clean()
+
+
+def test_a_purge_cut_short_is_finished_after_a_restart(victim: Server, big: Path, name: str):
+    record = victim.ready(name, big, timeout=LOAD)
+    assert victim.cli("delete", name).code == 0
+    purging = victim.begin_command("purge", name)
+    asked = "SELECT state FROM datasets.datasets WHERE key = %s AND generation = %s"
+    of = (bytes.fromhex(record["dataset_key"]), record["generation"])
+    until(lambda: victim.value(asked, *of) != "DELETED", "the purge has begun", 10, every=0.005)
+    victim.kill9()
+    purging.kill()
+    victim.start()
+    until(lambda: victim.value(asked, *of) == "PURGED", "the purge ends by itself", 60, every=0.2)
+    victim.wait_until_clean()
+    assert victim.cli("get", name).code == 4
+
+
 def test_a_killed_task_is_run_again(victim: Server, big: Path, name: str):
     watcher = victim.begin(name, big)
     watcher.wait_for_loading()

@@ -74,7 +74,8 @@ def test_the_server_refuses_a_folder_it_cannot_have(installation: Installation, 
 
 
 def test_0_when_all_is_well(server: Server):
-    assert server.cli("health").last["serving"] is True
+    health = server.cli("health").last
+    assert health["serving"] is True and health["parts"] == {"database": True, "data_api": True, "disk": True}
     assert server.cli("version").last == {"client": "0.1.0", "server": "0.1.0"}
     assert server.cli("list").code == 0
     assert server.cli("--help", json_output=False).code == 0

@@ -304,6 +304,10 @@ class Server:
         assert record["status"] == "ready", record
         return record
 
+    def begin_command(self, *words: str) -> Watcher:
+        """A command of the command line that is not waited for."""
+        return self._watch(list(words))
+
     def _watch(self, words: list[str]) -> Watcher:
         process = subprocess.Popen(
             [self.installation.command("terrane"), *words, "--json"],
