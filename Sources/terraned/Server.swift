@@ -125,7 +125,7 @@ struct Server {
       Readiness.Check(name: "database") {
         (try? await database.connections.slow.query("SELECT 1")) != nil
       },
-      Readiness.Check(name: "data-api") { python.address != nil },
+      Readiness.Check(name: "data_api") { python.address != nil },
       Readiness.Check(name: "disk") {
         var status = statvfs()
         guard statvfs(directory.path, &status) == 0 else { return false }
