@@ -15,7 +15,7 @@ struct HealthCommand: AsyncParsableCommand {
   func run() async throws {
     try await Session.run(connection) { session in
       var parts: [(name: String, status: HealthCheckResponse.ServingStatus)] = []
-      for name in ["", "database", "data-api", "disk"] {
+      for name in ["", "database", "data_api", "disk"] {
         do {
           parts.append((name, try await Self.check(name, session)))
         } catch let error as RPCError where error.code == .notFound && !name.isEmpty {
@@ -30,13 +30,13 @@ struct HealthCommand: AsyncParsableCommand {
             .init("serving", .bool(serving)), .init("server", .string(target.address)),
             .init(
               "parts",
-              .object(parts.dropFirst().map { .init($0.name.replacing("-", with: "_"), .bool($0.status == .serving)) })),
+              .object(parts.dropFirst().map { .init($0.name, .bool($0.status == .serving)) })),
           ]).text)
       } else {
         Terminal.output.line("\(serving ? "SERVING" : "NOT SERVING")  \(target.address)")
         for part in parts.dropFirst() {
           Terminal.output.line(
-            "  " + TerminalText.padded(part.name, to: 10)
+            "  " + TerminalText.padded(part.name.replacing("_", with: " "), to: 10)
               + (part.status == .serving ? "ok" : "not ready"))
         }
       }
