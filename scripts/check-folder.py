@@ -107,10 +107,10 @@ def compare(server: Server, record: dict, path: Path, crs: str | None, row: Row)
 
     row.attributes = row.tile = "equal"
     equal = features.RESHAPING & reasons.keys() == set()
-    transform = ("-s_srs", crs, "-t_srs", "EPSG:4326") if crs else ("-t_srs", "EPSG:4326")
+    transform = ("-s_srs", crs) if crs else features.table_options(path)
     for collection in collections:
         layer = collection["title"] if len(collections) > 1 else None
-        original = features.read(source, *transform, layer=layer)
+        original = features.read(source, *transform, "-t_srs", "EPSG:4326", layer=layer)
         for endpoint in (record["result"]["endpoint"], record["result"]["endpoint"] + "/"):
             served = features.read_served(endpoint, collection["id"])
             if served.errors:

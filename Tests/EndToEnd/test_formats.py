@@ -14,7 +14,7 @@ def assert_served(server: Server, record: dict, source: str, *options: str, resh
     [collection] = result["collections"]
     dropped = sum(w["count"] for w in record["warnings"] if w["reason"] in features.DROPPING)
     items = server.get(collection["items_url"], params={"limit": 1}).json()
-    assert items["numberMatched"] + dropped == features.counted_by_ogrinfo(source, *_open_options(options))
+    assert items["numberMatched"] + dropped == features.counted_by_ogrinfo(source)
     assert items["numberMatched"] == collection["feature_count"] == result["feature_count"]
     original = features.read(source, "-t_srs", "EPSG:4326", *options)
     for endpoint in (result["endpoint"], result["endpoint"] + "/"):
@@ -22,10 +22,6 @@ def assert_served(server: Server, record: dict, source: str, *options: str, resh
         assert served.errors == ""
         assert len(served.features) == items["numberMatched"]
         assert features.differences(original, served, collection["columns"], compare_bounds=not reshaped) == []
-
-
-def _open_options(options: tuple[str, ...]) -> list[str]:
-    return [word for flag, value in zip(options, options[1:]) if flag == "-oo" for word in (flag, value)]
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +71,7 @@ def test_the_stac_item_is_found_by_its_clients(server: Server, world: dict):
 
 def test_a_projected_geopackage_comes_in_degrees(server: Server, sources: Path, name: str):
     record = server.ready(name, sources / "NY8_bna_utm18.gpkg")
-    assert record["result"]["treatment"]["source_crs"] == "EPSG:32618" or record["result"]["treatment"]["source_crs"]
+    assert "UTM Zone 18" in record["result"]["treatment"]["source_crs"]
     box = record["result"]["bbox"]
     assert -80 < box["west"] < box["east"] < -70 and 40 < box["south"] < box["north"] < 46
     assert_served(server, record, str(sources / "NY8_bna_utm18.gpkg"), reshaped=True)
@@ -109,7 +105,8 @@ def test_a_shapefile_with_its_siblings_is_served_whole(server: Server, sources: 
 
 def test_csv_with_longitude_and_latitude_is_served_whole(server: Server, sources: Path, name: str):
     record = server.ready(name, sources / "cycle_hire_xy.csv", "--lon", "X", "--lat", "Y")
-    assert record["result"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "cycle_hire_xy.csv"))
+    path = sources / "cycle_hire_xy.csv"
+    assert_served(server, record, str(path), *features.table_options(path))
     assert "CRS_ASSUMED" in {warning["reason"] for warning in record["warnings"]}
     box = record["result"]["bbox"]
     assert -0.3 < box["west"] < box["east"] < 0.1 and 51 < box["south"] < box["north"] < 52
@@ -117,7 +114,8 @@ def test_csv_with_longitude_and_latitude_is_served_whole(server: Server, sources
 
 def test_csv_with_wkt_is_served_whole(server: Server, sources: Path, name: str):
     record = server.ready(name, sources / "world_wkt.csv")
-    assert record["result"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "world_wkt.csv")) == 177
+    path = sources / "world_wkt.csv"
+    assert_served(server, record, str(path), *features.table_options(path), reshaped=True)
     assert record["result"]["collections"][0]["geometry_type"] == "MultiPolygon"
 
 

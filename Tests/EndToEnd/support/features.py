@@ -41,6 +41,24 @@ def counted_by_ogrinfo(source: str, *options: str) -> int:
     return sum(map(int, counts))
 
 
+# Names under which coordinates are found in tables, the ones the server knows.
+_LONGITUDES, _LATITUDES = "lon,longitude,lng,long,x,easting,point_x,xcoord", "lat,latitude,y,northing,point_y,ycoord"
+_TEXTS = "wkt,geom,geometry,the_geom,wkt_geom,geom_wkt,shape"
+
+
+def table_options(path: Path) -> tuple[str, ...]:
+    """What makes ogr2ogr read a CSV file as the server does: types from the values, geometry from the usual columns."""
+    if path.suffix.lower() != ".csv":
+        return ()
+    header = path.open(encoding="utf-8-sig").readline().lower()
+    has_text = any(re.search(rf'(^|[,;"\t]){name}($|[,;"\t\r\n])', header) for name in _TEXTS.split(","))
+    options = [
+        "AUTODETECT_TYPE=YES", "AUTODETECT_SIZE_LIMIT=0", "EMPTY_STRING_AS_NULL=YES", f"X_POSSIBLE_NAMES={_LONGITUDES}", f"Y_POSSIBLE_NAMES={_LATITUDES}",
+        f"GEOM_POSSIBLE_NAMES={_TEXTS}", f"KEEP_GEOM_COLUMNS={'NO' if has_text else 'YES'}",
+    ]  # fmt: skip
+    return (*(word for option in options for word in ("-oo", option)), "-s_srs", "EPSG:4326")
+
+
 def read(source: str, *options: str, layer: str | None = None) -> Read:
     """All features of one layer (of the only one where none is named), in EPSG:4326."""
     with tempfile.TemporaryDirectory() as scratch:
