@@ -20,17 +20,17 @@ struct Watching {
     let screen = WatchScreen(json: options.output.json)
     let name = shown.description
     let json = options.output.json
+    let last = Last()
     Interrupt.onInterrupt {
       screen.finish()
-      Terminal.errors.write(
-        """
-        \(name) goes on without you.
-          Come back with  \(Invocation.program) watch \(name)
-          Stop it with    \(Invocation.program) cancel \(name)
-
-        """)
+      let isOver = last.status.withLock { $0?.status.isTerminal ?? false }
+      var lines = ["  Come back with  \(Invocation.program) watch \(name)"]
+      if !isOver {
+        lines.insert("\(name) goes on without you.", at: 0)
+        lines.append("  Stop it with    \(Invocation.program) cancel \(name)")
+      }
+      Terminal.errors.write(lines.map { $0 + "\n" }.joined())
     }
-    let last = Mutex<DatasetStatus?>(nil)
     let ticker = Task {
       while !Task.isCancelled {
         screen.tick()
@@ -55,7 +55,7 @@ struct Watching {
             throw CommandLineError(.notFoundOrExists, "DATASET_NOT_FOUND", "\(name) does not exist any more.")
           }
           guard let status = event.message else { return }
-          last.withLock { $0 = status }
+          last.status.withLock { $0 = status }
           if !json { screen.show(status, report: follow) }
         },
         notice: { screen.say($0) })
@@ -65,7 +65,7 @@ struct Watching {
     }
     screen.finish()
     Interrupt.onInterrupt(nil)
-    try await conclude(last.withLock { $0 })
+    try await conclude(last.status.withLock { $0 })
   }
 
   /// The stream has no columns in it, and a watch resumed at its end has nothing at all: the record has both.
@@ -85,6 +85,11 @@ struct Watching {
     let status = ExitStatus(dataset.status) ?? .ok
     if status != .ok { throw ExitCode(status.rawValue) }
   }
+}
+
+/// The newest status of a watch, which Ctrl-C asks for too.
+private final class Last: Sendable {
+  let status = Mutex<DatasetStatus?>(nil)
 }
 
 /// What a watch draws. Its lock keeps the bar, its ticker and Ctrl-C from writing into each other.
