@@ -117,7 +117,7 @@ def compare(server: Server, record: dict, path: Path, crs: str | None, row: Row)
                 row.faults.append(f"GDAL said of {endpoint}: {served.errors.strip()[:200]}")
             if len(served.features) != collection["feature_count"]:
                 row.faults.append(f"GDAL read {len(served.features)} of {collection['feature_count']} from {endpoint}")
-            kept = {number: original.features[number] for number in original.features if row.dropped == 0 or number in served.features}
+            kept = {n: values for n, values in original.features.items() if row.dropped == 0 or n in served.features}
             found = features.differences(
                 features.Read(kept, original.bounds, ""), served, collection["columns"], compare_bounds=equal
             )

@@ -20,7 +20,10 @@ def assert_nothing_left(server: Server, name: str) -> None:
     dataset, resource, version = name.split("/")
     assert server.get(f"/api/data/{name}").status_code == 404
     assert server.get(f"/stac/collections/default:{dataset}:{resource}/items/{version}").status_code == 404
-    left = "SELECT l.* FROM coremachine.ledger l JOIN datasets.datasets d ON d.pk = l.subject WHERE d.key = %s AND l.state <> 'GONE'"
+    left = (
+        "SELECT l.* FROM coremachine.ledger l JOIN datasets.datasets d ON d.pk = l.subject"
+        " WHERE d.key = %s AND l.state <> 'GONE'"
+    )
     until(lambda: not server.rows(left, bytes.fromhex(record["dataset_key"])), "its ledger rows are GONE", 30, every=0.2)
 
 

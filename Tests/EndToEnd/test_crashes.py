@@ -32,8 +32,9 @@ def assert_whole(server: Server, name: str) -> dict:
     assert server.rows(f"SELECT count(*), count(DISTINCT fid), count(DISTINCT number) FROM {table}") == [(big_count(),) * 3]
     server.wait_until_clean()
     assert server.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'staging%'") == []
-    stray = "SELECT relname FROM pg_class WHERE relnamespace = 'data'::regnamespace AND relkind = 'r' AND 'data.' || relname NOT IN"
-    assert server.rows(f"{stray} (SELECT identifier FROM coremachine.ledger WHERE kind = 'table' AND state = 'LIVE')") == []
+    tables = "SELECT relname FROM pg_class WHERE relnamespace = 'data'::regnamespace AND relkind = 'r'"
+    live = "SELECT identifier FROM coremachine.ledger WHERE kind = 'table' AND state = 'LIVE'"
+    assert server.rows(f"{tables} AND 'data.' || relname NOT IN ({live})") == []
     assert list((server.data / "scratch").iterdir()) == []
     until(lambda: server.tasks == [], "no task process is left", 10)
     return record

@@ -15,7 +15,8 @@ def tables_of(server: Server, record: dict) -> list[str]:
         "SELECT pk FROM datasets.datasets WHERE key = %s AND generation = %s",
         bytes.fromhex(record["dataset_key"]), record["generation"],
     )  # fmt: skip
-    found = server.rows("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'data'::regnamespace AND relname LIKE %s", f"d{pk}\\_%")
+    tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'data'::regnamespace AND relname LIKE %s"
+    found = server.rows(tables, f"d{pk}\\_%")
     return [name for (name,) in found]
 
 

@@ -28,9 +28,8 @@ def test_settings_come_from_flag_variable_and_file_in_that_order(installation: I
     file = place / "settings.yaml"
     file.write_text(f"data: {place}/from-file\nslots: 3\nretry-window: 7\nroot:\n  - {place}/a\n  - {place}/b\n")
     samples.readable(file)
-    done = installation.run(
-        "terraned", "--config", str(file), "--slots", "5", "--check-config", env={"TERRANE_RETRY_WINDOW": "8", "TERRANE_SLOTS": "4"}
-    )
+    variables = {"TERRANE_RETRY_WINDOW": "8", "TERRANE_SLOTS": "4"}
+    done = installation.run("terraned", "--config", str(file), "--slots", "5", "--check-config", env=variables)
     assert done.returncode == 0, done.stderr
     settings = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert settings["slots"] == "5" and settings["retry-window"] == "8" and settings["data"] == f"{place}/from-file"
@@ -66,7 +65,8 @@ def test_an_unknown_setting_in_the_file_is_named(installation: Installation, pla
 
 def test_the_server_refuses_a_folder_it_cannot_have(installation: Installation, place: Path):
     (place / "file").write_text("")
-    done = installation.run("terraned", "--data", str(place / "file/below"), "--listen", "127.0.0.1:0", "--data-api", "127.0.0.1:0")
+    words = ["--data", str(place / "file/below"), "--listen", "127.0.0.1:0", "--data-api", "127.0.0.1:0"]
+    done = installation.run("terraned", *words)
     assert done.returncode == 1 and str(place / "file") in done.stderr
 
 

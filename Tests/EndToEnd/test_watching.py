@@ -43,7 +43,8 @@ def test_positions_rise_and_progress_never_falls(load: tuple[Watcher, ...]):
 
 
 def test_progress_tells_step_unit_and_rate(load: tuple[Watcher, ...]):
-    loading = [s["progress"] for s in load[0].statuses if s["progress"]["step"] == "ingest_vector" and s["progress"]["unit"] == "rows"]
+    steps = [status["progress"] for status in load[0].statuses]
+    loading = [p for p in steps if p["step"] == "ingest_vector" and p["unit"] == "rows"]
     assert len(loading) >= 2, "the load was watched as it went"
     assert all(p["total"] == big_count() and 0 <= p["done"] <= p["total"] and p["step_count"] == 4 for p in loading)
     assert any(p["rate"] > 0 and p["eta_seconds"] > 0 and p["eta_basis"] == "rate" for p in loading)

@@ -29,8 +29,9 @@ def gdal(*command: str, **more) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CPL_DEBUG": "OFF", **more.pop("env", {})}
     with tempfile.TemporaryDirectory() as scratch:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=300, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, **more
-        )
+            command, capture_output=True, text=True, timeout=300, cwd=scratch, env=environment,
+            stdin=subprocess.DEVNULL, **more,
+        )  # fmt: skip
 
 
 def counted_by_ogrinfo(source: str, *options: str) -> int:
