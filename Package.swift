@@ -145,6 +145,19 @@ let package = Package(
     tests(
       "DatasetTasks",
       ["DatasetTasks", "Geospatial", "JobTypes", "TaskProtocol", "terrane-task", "PostgreSQL", "PostgreSQLTesting"]),
+    .target(
+      name: "DatasetsTesting",
+      dependencies: ["Datasets", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes", "TaskProtocol", logging],
+      path: "Tests/DatasetsTesting", swiftSettings: strict),
+    tests(
+      "Datasets",
+      ["Datasets", "DatasetsTesting", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes", "TaskProtocol", logging]),
+    tests(
+      "Services",
+      [
+        "Services", "Datasets", "DatasetsTesting", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes",
+        "TaskProtocol", "Credentials", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging,
+      ]),
     tests("CommandLineClient", ["CommandLineClient", "TerraneMessages", "FramedRPC", "ProtobufFacade"]),
 
     // Every kind of field, for the tests of the generated code.

@@ -53,10 +53,18 @@ BEGIN
     WHERE id = collection_id;
 END $$;
 
+-- pgstac makes a partition with a collection's first item and drops it with the collection. Two transactions that do so at
+-- once deadlock, or one looks for what the other has not committed: they go one after the other. Taken after the dataset's
+-- own rows and before the change counter.
+CREATE FUNCTION datasets.one_stac_writer() RETURNS void LANGUAGE sql AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('terrane.stac', 0));
+$$;
+
 -- Upserts a dataset's STAC collection and item. The collection's extent is what its items span.
 CREATE FUNCTION datasets.put_stac(collection jsonb, item jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pgstac, public AS $$
 BEGIN
+  PERFORM datasets.one_stac_writer();
   PERFORM pgstac.upsert_collection(collection);
   PERFORM pgstac.upsert_item(item);
   PERFORM datasets.stretch_stac_extent(collection->>'id');
@@ -66,6 +74,7 @@ END $$;
 CREATE FUNCTION datasets.drop_stac(collection_id text, item_id text) RETURNS void
 LANGUAGE plpgsql SET search_path = pgstac, public AS $$
 BEGIN
+  PERFORM datasets.one_stac_writer();
   DELETE FROM pgstac.items WHERE id = item_id AND collection = collection_id;
   IF NOT EXISTS (SELECT FROM pgstac.items WHERE collection = collection_id) THEN
     DELETE FROM pgstac.collections WHERE id = collection_id;
@@ -116,6 +125,7 @@ BEGIN
   SELECT * INTO STRICT d FROM datasets.datasets WHERE pk = dataset;
   IF d.publication IS NOT NULL THEN
     PERFORM datasets.put_route(dataset, d.published_build, NULL, d.publication);
+    UPDATE serving.routes SET published_at = d.published_at WHERE dataset_pk = dataset AND build = d.published_build;
     PERFORM datasets.put_stac((d.publication->'stac'->'collection')::jsonb, (d.publication->'stac'->'item')::jsonb);
   END IF;
 END $$;

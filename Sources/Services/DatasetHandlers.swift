@@ -31,9 +31,7 @@ public struct DatasetHandlers: DatasetServiceServer {
   public func getDataset(_ request: GetDatasetRequest, context: ServerCallContext) async throws -> Dataset {
     // min_seq needs no wait: every server reads the one primary, so what was written before is in this answer.
     try await answering(context) {
-      let record = try await registry.get(try DatasetKey(request.dataset), showDeleted: request.showDeleted)
-      try access.check(context.principal, namespace: record.identity.namespace)
-      return dataset(record)
+      dataset(try await visible(request.dataset, context, showDeleted: request.showDeleted))
     }
   }
 
@@ -72,8 +70,7 @@ public struct DatasetHandlers: DatasetServiceServer {
     _ request: WatchStatusRequest, context: ServerCallContext, stream: LatestStream<DatasetStatus>
   ) async throws {
     try await answering(context) {
-      let record = try await registry.get(try DatasetKey(request.dataset))
-      try access.check(context.principal, namespace: record.identity.namespace)
+      let record = try await visible(request.dataset, context)
       try await hub.watch(record, follow: request.follow, resume: context.resume, on: stream)
     }
   }
@@ -92,14 +89,12 @@ public struct DatasetHandlers: DatasetServiceServer {
     -> DeleteDatasetResponse
   {
     try await answering(context) {
-      let key = try DatasetKey(request.dataset)
-      let before = try await registry.get(key)
-      try access.check(context.principal, namespace: before.identity.namespace)
+      let before = try await visible(request.dataset, context)
       let artifacts = try await registry.artifacts(of: before).map {
         Artifact(kind: $0.kind, identifier: $0.identifier, bytes: $0.bytes)
       }
       if request.validateOnly { return DeleteDatasetResponse(dataset: dataset(before), artifacts: artifacts) }
-      let record = try await registry.delete(key, caller(context, request))
+      let record = try await registry.delete(before.key, caller(context, request))
       log("dataset deleted", record, context)
       return DeleteDatasetResponse(dataset: dataset(record), artifacts: artifacts)
     }
@@ -119,15 +114,30 @@ public struct DatasetHandlers: DatasetServiceServer {
 
   // MARK: What handlers are made of
 
+  /// The dataset a reference means, where the caller may work in its namespace. By key, a dataset of another namespace is
+  /// not there: anybody can compute a key, and the answer would tell whether there is such a dataset.
+  private func visible(_ reference: DatasetRef?, _ context: ServerCallContext, showDeleted: Bool = false) async throws
+    -> DatasetRecord
+  {
+    if case .name(let name)? = reference?.by {
+      try access.check(context.principal, namespace: try DatasetIdentity(name).namespace)
+    }
+    let key = try DatasetKey(reference)
+    let record = try await registry.get(key, showDeleted: showDeleted)
+    do { try access.check(context.principal, namespace: record.identity.namespace) } catch {
+      throw Datasets.Problem(
+        .datasetNotFound, "there is no dataset with key \(key)", details: ["dataset_key": "\(key)"])
+    }
+    return record
+  }
+
   private func move(
     _ event: Logger.Message, _ reference: DatasetRef?, _ context: ServerCallContext, showDeleted: Bool = false,
     _ body: (DatasetKey) async throws -> DatasetRecord
   ) async throws -> Dataset {
     try await answering(context) {
-      let key = try DatasetKey(reference)
-      let before = try await registry.get(key, showDeleted: showDeleted)
-      try access.check(context.principal, namespace: before.identity.namespace)
-      let record = try await body(key)
+      let before = try await visible(reference, context, showDeleted: showDeleted)
+      let record = try await body(before.key)
       log(event, record, context)
       return dataset(record)
     }

@@ -8,7 +8,7 @@ internal import TerraneMessages
 public final class DatasetServices: Sendable {
   /// Every method, ready for a server.
   public let router: RPCRouter
-  private let hub: StatusHub
+  let hub: StatusHub
   private let logger: Logger
 
   /// - Parameters:

@@ -16,6 +16,21 @@ public final class StatusHub: Sendable {
     var nextID: UInt64 = 1
     /// The highest change number that was handed out.
     var last: Int64 = 0
+    /// What is decided and not yet handed to its stream, in order.
+    var outbox: [Delivery] = []
+    /// Whether a thread is handing out.
+    var delivering = false
+  }
+
+  /// What one stream is told of one record.
+  private struct Delivery {
+    var stream: LatestStream<DatasetStatus>
+    var key: String
+    var seq: UInt64
+    /// Nil: the stream has it already.
+    var message: EncodedMessage?
+    var endsSnapshot: Bool
+    var finishes: Bool
   }
 
   private struct Watcher {
@@ -23,6 +38,9 @@ public final class StatusHub: Sendable {
     var follow: Bool
     var lastSeq: Int64
   }
+
+  /// How many streams are open of one dataset.
+  func watchers(of pk: Int64) -> Int { state.withLock { $0.watchers[pk]?.count ?? 0 } }
 
   init(registry: DatasetRegistry, mapping: RecordMapping) {
     self.registry = registry
@@ -55,8 +73,7 @@ public final class StatusHub: Sendable {
     stream.onEnd { [weak self] _ in self?.forget(pk, id) }
     // Read again: a change between the caller's read and the entry above would be nobody's.
     let current = try await registry.records(pks: [pk])[pk] ?? record
-    deliver(current, only: id)
-    if known < 0, resume != nil { stream.bookmark(safeSeq: UInt64(clamping: current.statusSeq)) }
+    deliver(current, only: id, endsSnapshot: known < 0 && resume != nil)
   }
 
   /// Takes a batch of the change feed.
@@ -82,30 +99,52 @@ public final class StatusHub: Sendable {
 
   private var lastChange: Int64 { state.withLock { $0.last } }
 
-  private func deliver(_ record: DatasetRecord, only id: UInt64?) {
+  /// Two records of one dataset may be read at once (a new watcher's, the feed's): what a stream is told is decided and
+  /// queued under the lock, so that it hears of them in the order of their numbers.
+  private func deliver(_ record: DatasetRecord, only id: UInt64?, endsSnapshot: Bool = false) {
     let ended = !record.isBusy
-    let targets = state.withLock { state -> [(Watcher, send: Bool)] in
-      guard var entries = state.watchers[record.pk] else { return [] }
-      var targets: [(Watcher, send: Bool)] = []
+    let key = "\(record.key)"
+    let message = EncodedMessage(mapping.status(record, now: Clock.microseconds()))
+    let seq = UInt64(clamping: record.statusSeq)
+    state.withLock { state in
+      guard var entries = state.watchers[record.pk] else { return }
       for (entry, watcher) in entries where id == nil || id == entry {
         let send = record.statusSeq > watcher.lastSeq
-        let finish = ended && (!watcher.follow || record.state == .purged)
-        guard send || finish else { continue }
-        targets.append((watcher, send))
+        // A record older than what the stream was told says nothing of how things are now.
+        let finish = ended && record.statusSeq >= watcher.lastSeq && (!watcher.follow || record.state == .purged)
+        guard send || finish || endsSnapshot else { continue }
+        state.outbox.append(
+          Delivery(
+            stream: watcher.stream, key: key, seq: seq, message: send ? message : nil, endsSnapshot: endsSnapshot,
+            finishes: finish))
         if finish {
           entries[entry] = nil
         } else {
-          entries[entry]?.lastSeq = record.statusSeq
+          entries[entry]?.lastSeq = max(watcher.lastSeq, record.statusSeq)
         }
       }
       state.watchers[record.pk] = entries.isEmpty ? nil : entries
-      return targets
     }
-    guard !targets.isEmpty else { return }
-    let message = EncodedMessage(mapping.status(record, now: Clock.microseconds()))
-    for (watcher, send) in targets {
-      if send { watcher.stream.send(key: "\(record.key)", seq: UInt64(clamping: record.statusSeq), message: message) }
-      if ended, !watcher.follow || record.state == .purged { watcher.stream.finish() }
+    handOut()
+  }
+
+  /// Outside the lock: a stream that ends calls back into `forget`. One thread at a time; another's deliveries go with its.
+  private func handOut() {
+    var next = state.withLock { state -> Delivery? in
+      guard !state.delivering, !state.outbox.isEmpty else { return nil }
+      state.delivering = true
+      return state.outbox.removeFirst()
+    }
+    while let delivery = next {
+      if let message = delivery.message {
+        delivery.stream.send(key: delivery.key, seq: delivery.seq, message: message)
+      }
+      if delivery.endsSnapshot { delivery.stream.bookmark(safeSeq: delivery.seq) }
+      if delivery.finishes { delivery.stream.finish() }
+      next = state.withLock { state in
+        state.delivering = !state.outbox.isEmpty
+        return state.outbox.isEmpty ? nil : state.outbox.removeFirst()
+      }
     }
   }
 

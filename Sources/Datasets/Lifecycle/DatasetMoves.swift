@@ -1,4 +1,5 @@
 internal import CoreMachine
+internal import JobTypes
 internal import PostgreSQL
 
 /// The named calls that move a dataset. Each is one transaction: the move, its event, what follows from it (route, STAC item,
@@ -20,18 +21,20 @@ struct DatasetMoves: Sendable {
         throw illegal("cancel", dataset, because: "no operation is under way")
       }
       guard operation.state != .cancelling else { return dataset }
-      try await cancelOperation(operation.id, transaction)
+      // Publishing locks the same row: where it was quicker, there is nothing to cancel any more.
+      guard try await cancelOperation(operation.id, transaction) else { throw LostRace() }
       try await event("cancel", dataset, to: dataset.state, caller, transaction)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
     }
   }
 
-  /// Runs a failed or cancelled create again.
+  /// Runs a failed or cancelled create again, from the first step whose outputs are not all there.
   func retry(_ key: DatasetKey, _ caller: Caller, firstParameters: @Sendable @escaping (DatasetRecord) throws -> String)
     async throws -> DatasetRecord
   {
-    try await move("retry") { transaction in
+    let unchanged = try await Resumption.unchangedSource(of: key, on: pool)
+    return try await move("retry") { transaction in
       if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "RetryDataset", transaction) {
         return try await DatasetQueries.record(pk: pk, on: transaction)
       }
@@ -41,7 +44,10 @@ struct DatasetMoves: Sendable {
       guard dataset.state == .draft, let operation = dataset.operation,
         operation.state == .failed || operation.state == .cancelled
       else { throw illegal("retry", dataset, because: "its last operation did not fail") }
-      try await begin(dataset, retryOf: operation.id, parameters: firstParameters(dataset), transaction)
+      try await hold(dataset, transaction)
+      let resumption = unchanged == operation.id ? try await Resumption.find(of: operation, on: transaction) : nil
+      try await begin(
+        dataset, retryOf: operation.id, at: resumption, parameters: firstParameters(dataset), transaction)
       try await event("retry", dataset, to: .draft, caller, transaction)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
@@ -57,14 +63,23 @@ struct DatasetMoves: Sendable {
       let dataset = try await DatasetQueries.existing(key, on: transaction)
       try await RequestLog.record(caller, method: "DeleteDataset", datasetPK: dataset.pk, created: false, transaction)
       guard dataset.state != .deleted else { return dataset }
-      if let operation = dataset.operation, !operation.state.isTerminal, operation.state != .cancelling {
-        try await cancelOperation(operation.id, transaction)
+      guard dataset.state.legalMoves.contains(.delete) else {
+        throw illegal("delete", dataset, because: "it is being purged")
       }
+      if let operation = dataset.operation, !operation.state.isTerminal, operation.state != .cancelling {
+        _ = try await cancelOperation(operation.id, transaction)
+      }
+      // With the operation: one that was begun meanwhile would run on in a deleted dataset.
       try await transaction.compareAndSet(
         """
         UPDATE datasets.datasets SET state = 'DELETED', former_state = state, deleted_at = now(), updated_at = now(),
-          purge_at = now() + make_interval(secs => $3) WHERE pk = $1 AND state = $2 RETURNING 1
-        """, [.int64(dataset.pk), .text(dataset.state.rawValue), .float8(Double(retention))])
+          purge_at = now() + make_interval(secs => $3)
+        WHERE pk = $1 AND state = $2 AND operation_id IS NOT DISTINCT FROM $4 RETURNING 1
+        """,
+        [
+          .int64(dataset.pk), .text(dataset.state.rawValue), .float8(Double(retention)),
+          .optional(dataset.operation?.id),
+        ])
       try await transaction.query("SELECT datasets.withdraw($1)", [.int64(dataset.pk)])
       try await event("delete", dataset, to: .deleted, caller, transaction)
       try await touch(dataset, transaction)
@@ -77,7 +92,8 @@ struct DatasetMoves: Sendable {
     try await move("undelete") { transaction in
       let dataset = try await DatasetQueries.existing(key, on: transaction)
       guard dataset.state == .deleted, let former = dataset.formerState else {
-        throw illegal("undelete", dataset, because: "it is not deleted")
+        throw illegal(
+          "undelete", dataset, because: dataset.state == .purging ? "it is being purged" : "it is not deleted")
       }
       try await transaction.compareAndSet(
         """
@@ -96,9 +112,7 @@ struct DatasetMoves: Sendable {
   /// Begins the end of a deleted dataset: nothing undeletes it any more, its identity is free, a duty removes what it left.
   func purge(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
     try await move("purge") { transaction in
-      guard let dataset = try await DatasetQueries.newest(key, includingPurged: true, on: transaction) else {
-        throw Problem(.datasetNotFound, "there is no dataset with key \(key)")
-      }
+      let dataset = try await DatasetQueries.existing(key, .all, on: transaction)
       if dataset.state == .purging || dataset.state == .purged { return dataset }
       guard dataset.state == .deleted else { throw illegal("purge", dataset, because: "it is not deleted") }
       try await transaction.compareAndSet(
@@ -128,20 +142,37 @@ struct DatasetMoves: Sendable {
     throw Problem(.overloaded, "the dataset changes faster than this call can follow; try again")
   }
 
-  func cancelOperation(_ id: Int64, _ transaction: PostgresTransaction) async throws {
-    try await transaction.query("SELECT coremachine.cancel_operation($1)", [.int64(id)])
+  /// True where the cancel holds, false where the operation had ended otherwise.
+  func cancelOperation(_ id: Int64, _ transaction: PostgresTransaction) async throws -> Bool {
+    let row = try await transaction.query("SELECT coremachine.cancel_operation($1) AS state", [.int64(id)]).first
+    let state = try row?.optionalText("state").flatMap(OperationState.init(rawValue:))
+    return state == .cancelling || state == .cancelled
   }
 
-  /// Starts a new operation of a dataset.
+  /// Locks a dataset's row as it was read: nobody else moves it, or begins an operation of it, until this transaction ends.
+  func hold(_ dataset: DatasetRecord, _ transaction: PostgresTransaction) async throws {
+    try await transaction.compareAndSet(
+      """
+      SELECT 1 FROM datasets.datasets WHERE pk = $1 AND state = $2 AND operation_id IS NOT DISTINCT FROM $3
+      FOR NO KEY UPDATE
+      """, [.int64(dataset.pk), .text(dataset.state.rawValue), .optional(dataset.operation?.id)])
+  }
+
+  /// Starts a new operation of a dataset whose row the transaction holds.
   func begin(
-    _ dataset: DatasetRecord, retryOf: Int64?, parameters: String, _ transaction: PostgresTransaction
+    _ dataset: DatasetRecord, retryOf: Int64?, at resumption: Resumption? = nil, parameters: String,
+    _ transaction: PostgresTransaction
   ) async throws {
     try await transaction.compareAndSet(
       """
       WITH begun AS (SELECT (coremachine.begin_operations(ARRAY[$1::bigint], ARRAY['create'], ARRAY[$2::bigint],
-        ARRAY['probe'], ARRAY[$3::text]))[1] AS id)
+        ARRAY[$3::text], ARRAY[$4::text], ARRAY[$5::integer]))[1] AS id)
       UPDATE datasets.datasets SET operation_id = begun.id, updated_at = now() FROM begun WHERE pk = $1 RETURNING 1
-      """, [.int64(dataset.pk), retryOf.map { .int64($0) } ?? .null, .text(parameters)])
+      """,
+      [
+        .int64(dataset.pk), .optional(retryOf), .text(resumption?.jobType ?? JobType.probe),
+        .text(resumption?.parameters ?? parameters), .int32(resumption?.step ?? 1),
+      ])
   }
 
   func event(
@@ -169,7 +200,7 @@ struct DatasetMoves: Sendable {
       "cannot \(move) \(dataset.identity.datasetID)/\(dataset.identity.resourceID)/\(dataset.identity.versionID): \(why)",
       details: [
         "state": dataset.state.rawValue, "status": dataset.status.rawValue,
-        "legal_moves": dataset.state.legalMoves.map(\.rawValue).joined(separator: ", "),
+        "legal_moves": dataset.legalCalls.joined(separator: ", "),
       ])
   }
 }

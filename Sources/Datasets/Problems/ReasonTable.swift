@@ -158,6 +158,11 @@ public enum ReasonTable {
 
   private static let system: [ReasonEntry] = [
     notFixable(
+      "TASK_PROTOCOL", .system, "A step's process broke the protocol with its supervisor.",
+      "Run server and workers of one version; report it with the log if it stays."),
+    notFixable(
+      "TOO_MANY_TASKS", .resource, "A step would need more tasks than one step may have.", "Split the source."),
+    notFixable(
       "DATABASE_ERROR", .system, "The database refused a statement.", "Retry; report it with the log if it stays."),
     notFixable("DATABASE_UNAVAILABLE", .system, "The database does not answer.", "Try again shortly."),
     notFixable("DATA_API_UNAVAILABLE", .system, "The data API does not answer.", "Try again shortly."),

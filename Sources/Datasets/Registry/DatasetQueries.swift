@@ -22,21 +22,31 @@ enum DatasetQueries {
     return record
   }
 
-  /// The living generation of a key, else (where `includingPurged`) the newest that was purged.
-  static func newest(_ key: DatasetKey, includingPurged: Bool, on session: some PostgresSession) async throws
-    -> DatasetRecord?
+  /// Which lives of a key count.
+  enum Lives: String {
+    /// Those that hold the identity.
+    case living = "('PURGING', 'PURGED')"
+    /// Also one whose purge is under way.
+    case notPurged = "('PURGED')"
+    case all = "('')"
+  }
+
+  /// The newest life of a key among `lives`. One that holds the identity is always the newest.
+  static func newest(_ key: DatasetKey, _ lives: Lives, on session: some PostgresSession) async throws -> DatasetRecord?
   {
     let rows = try await session.query(
       """
       SELECT \(DatasetRecord.columns) FROM datasets.records
-      WHERE key = $1 AND ($2 OR state NOT IN ('PURGING', 'PURGED')) ORDER BY generation DESC LIMIT 1
-      """, [.bytea(key.bytes), .bool(includingPurged)])
+      WHERE key = $1 AND state NOT IN \(lives.rawValue) ORDER BY generation DESC LIMIT 1
+      """, [.bytea(key.bytes)])
     return try rows.rows.first.map(DatasetRecord.init)
   }
 
   /// As `newest`, or `DATASET_NOT_FOUND`.
-  static func existing(_ key: DatasetKey, on session: some PostgresSession) async throws -> DatasetRecord {
-    guard let record = try await newest(key, includingPurged: false, on: session) else {
+  static func existing(_ key: DatasetKey, _ lives: Lives = .notPurged, on session: some PostgresSession) async throws
+    -> DatasetRecord
+  {
+    guard let record = try await newest(key, lives, on: session) else {
       throw Problem(.datasetNotFound, "there is no dataset with key \(key)", details: ["dataset_key": "\(key)"])
     }
     return record

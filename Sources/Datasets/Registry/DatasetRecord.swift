@@ -54,6 +54,18 @@ public struct DatasetRecord: Sendable {
     OutwardStatus(dataset: state, operation: operation?.state, isPlanned: operation?.stepWeights != nil)
   }
 
+  /// The calls that would be accepted now, for messages.
+  public var legalCalls: [String] {
+    switch state {
+    case .draft:
+      if isBusy { return operation?.state == .cancelling ? ["delete"] : ["cancel", "delete"] }
+      return ["retry", "delete"]
+    case .published, .deprecated: return isBusy ? ["cancel", "delete"] : ["delete"]
+    case .deleted: return ["undelete", "purge"]
+    case .purging, .purged: return ["create"]
+    }
+  }
+
   /// True while an operation is under way.
   public var isBusy: Bool { operation.map { !$0.state.isTerminal } ?? false }
 

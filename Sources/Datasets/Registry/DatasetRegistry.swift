@@ -52,7 +52,7 @@ public final class DatasetRegistry: Sendable {
       if case .replay(let pk, let created) = try await RequestLog.enter(caller, method: "CreateDataset", transaction) {
         return (try await DatasetQueries.record(pk: pk, on: transaction), created)
       }
-      guard let dataset = try await DatasetQueries.newest(row.key, includingPurged: false, on: transaction) else {
+      guard let dataset = try await DatasetQueries.newest(row.key, .living, on: transaction) else {
         _ = try await transaction.query(
           "DELETE FROM datasets.requests WHERE principal = $1 AND method = 'CreateDataset' AND request_id = $2",
           [.text(caller.principal), .optional(caller.requestID)])
@@ -88,12 +88,9 @@ public final class DatasetRegistry: Sendable {
     }
   }
 
-  /// The living generation of a key; where `showDeleted`, else the newest that was purged.
+  /// The newest life of a key; one that is purged only where `showDeleted`.
   public func get(_ key: DatasetKey, showDeleted: Bool = false) async throws -> DatasetRecord {
-    guard let record = try await DatasetQueries.newest(key, includingPurged: showDeleted, on: pool) else {
-      throw Problem(.datasetNotFound, "there is no dataset with key \(key)", details: ["dataset_key": "\(key)"])
-    }
-    return record
+    try await DatasetQueries.existing(key, showDeleted ? .all : .notPurged, on: pool)
   }
 
   /// Records by row key, for watchers; one that does not exist is absent.

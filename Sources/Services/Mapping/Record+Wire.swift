@@ -16,7 +16,7 @@ struct RecordMapping: Sendable {
       datasetKey: "\(record.key)", name: DatasetName(record.identity), generation: record.generation,
       status: Status(record.status), state: TerraneMessages.DatasetState(record.state),
       spec: TerraneMessages.DatasetSpec(record.spec), operation: operation,
-      lastOperation: record.state.isServed && !record.isBusy && operation?.problem != nil ? operation : nil,
+      lastOperation: record.state.isServed && [.failed, .cancelled].contains(record.operation?.state) ? operation : nil,
       progress: progress(record, now: now), problem: operation?.problem, warnings: warnings(record),
       result: result(record, withColumns: true), statusSeq: record.statusSeq, epoch: epoch,
       createTime: ProtobufTimestamp(microsecondsSince1970: record.created),
@@ -25,17 +25,19 @@ struct RecordMapping: Sendable {
       purgeTime: record.purge.map { ProtobufTimestamp(microsecondsSince1970: $0) })
   }
 
-  /// The whole outward status, at most 8 KiB: collections come without their columns, and at most 20 of them.
   func status(_ record: DatasetRecord, now: Int64) -> DatasetStatus {
-    var result = result(record, withColumns: false)
-    if let count = result?.collections.count, count > 20 { result?.collections.removeLast(count - 20) }
-    return DatasetStatus(
+    var status = DatasetStatus(
       datasetKey: "\(record.key)", generation: record.generation, status: Status(record.status),
       operation: record.operation.map(TerraneMessages.Operation.init), progress: progress(record, now: now),
       problem: (record.operation?.problem).map { TerraneMessages.Problem($0) }, warnings: warnings(record),
-      result: result, name: DatasetName(record.identity),
+      result: result(record, withColumns: false), name: DatasetName(record.identity),
       updateTime: ProtobufTimestamp(microsecondsSince1970: record.updated))
+    status.fit(Self.statusLimit)
+    return status
   }
+
+  /// Bytes of one DatasetStatus: what a client has to make room for at every change.
+  static let statusLimit = 8_192
 
   private func warnings(_ record: DatasetRecord) -> [WarningCount] {
     (record.progress?.warnings ?? [:]).sorted { $0.key < $1.key }.map { reason, count in

@@ -15,5 +15,6 @@ enum WarningText {
     "CRS_FROM_REQUEST": "the coordinate reference system is the request's",
     "DATE_INVALID": "dates or times that do not exist, stored as null",
     "READER_REMARK": "remarks of the reader",
+    "RECORD_REJECTED": "records that could not be stored",
   ]
 }
