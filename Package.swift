@@ -98,7 +98,10 @@ let package = Package(
       path: "Tests/CoreMachineHarness", swiftSettings: strict),
     tests(
       "CoreMachine",
-      ["CoreMachine", "CoreMachineTesting", "coremachine-harness", "PostgreSQL", "PostgreSQLTesting", "TaskProtocol", logging],
+      [
+        "CoreMachine", "CoreMachineTesting", "coremachine-harness", "PostgreSQL", "PostgreSQLTesting", "TaskProtocol",
+        logging,
+      ],
       resources: [.copy("scripted-task.py")]),
 
     // Datasets and geospatial work.

@@ -100,7 +100,8 @@ final class DataAPIProcess: Sendable {
       close(output[0])
     }
     var arguments = [
-      "-m", "terrane_dataapi", "--host", configuration.host, "--port", String(state.withLock { $0.port } ?? configuration.port),
+      "-m", "terrane_dataapi", "--host", configuration.host, "--port",
+      String(state.withLock { $0.port } ?? configuration.port),
       "--exit-with-stdin",
     ]
     if let url = configuration.publicURL { arguments += ["--public-url", url] }

@@ -12,10 +12,9 @@ struct DataDirectory {
   var run: String { path + "/run" }
   var endpointFile: String { run + "/endpoint.json" }
 
-  /// Becomes the server's user where root started us, makes the folders, and takes the lock that lives as long as we do.
+  /// Makes the folders, and takes the lock that lives as long as we do.
   init(_ settings: Settings) throws {
     path = settings.data
-    try Self.becomeUser(settings)
     for folder in ["", "/postgresql", "/scratch", "/run", "/credentials"] {
       // Credentials lie in folders of their own modes; all a member of the group needs here is to walk through.
       try Self.makeFolder(path + folder, mode: folder == "/postgresql" || folder == "/scratch" ? 0o700 : 0o755)
@@ -30,27 +29,6 @@ struct DataDirectory {
     }
     guard error == 0 else { throw StartError("cannot lock \(path)/lock: \(String(cString: strerror(error)))") }
     lock = descriptor
-  }
-
-  private static func becomeUser(_ settings: Settings) throws {
-    guard geteuid() == 0 else { return }
-    var user = cprocess_user()
-    guard cprocess_find_user(settings.user, &user) == 0 else {
-      throw StartError(
-        "there is no user '\(settings.user)' to become; make setup makes it, or name another with --user")
-    }
-    guard user.user_id != 0 else { throw StartError("terraned does not run as root; name another user with --user") }
-    // Only what is missing is made and given away; what is there keeps its owner.
-    if !FileManager.default.fileExists(atPath: settings.data) {
-      try makeFolder(settings.data, mode: 0o755)
-      guard chown(settings.data, user.user_id, user.group_id) == 0 else {
-        throw StartError("cannot give \(settings.data) to \(settings.user): \(String(cString: strerror(errno)))")
-      }
-    }
-    let error = cprocess_become_user(&user)
-    guard error == 0 else { throw StartError("cannot become \(settings.user): \(String(cString: strerror(error)))") }
-    // The old user's home would be looked into by libraries.
-    setenv("HOME", settings.data, 1)
   }
 
   private static func makeFolder(_ path: String, mode: mode_t) throws {

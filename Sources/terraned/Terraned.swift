@@ -4,7 +4,7 @@ internal import Logging
 
 /// The server: one process that answers calls, runs its private PostgreSQL, workers and the data API.
 @main
-struct Terraned: AsyncParsableCommand {
+struct Terraned: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "terraned",
     abstract: "The Terrane server: turns geodata into served datasets.",
@@ -19,7 +19,9 @@ struct Terraned: AsyncParsableCommand {
   @Flag(help: "Check the settings, print them and exit.")
   var checkConfig = false
 
-  func run() async throws {
+  // Not async: an async main has left the main thread before it could become the server's user, and that thread would
+  // stay root for ever.
+  func run() throws {
     let settings: Settings
     do { settings = try Settings(options) } catch {
       FileHandle.standardError.write(Data("terraned: \(error)\n".utf8))
@@ -31,11 +33,22 @@ struct Terraned: AsyncParsableCommand {
     }
     LoggingSystem.bootstrap { JSONLineLogHandler(label: $0, level: settings.logLevel) }
     do {
-      try await Server(settings).run()
-    } catch let error as StartError {
+      try ServerUser.become(settings)
+    } catch {
       FileHandle.standardError.write(Data("terraned: \(error)\n".utf8))
       throw ExitCode(1)
     }
+    let server = Server(settings)
+    Task {
+      do {
+        try await server.run()
+        Self.exit(withError: nil)
+      } catch {
+        FileHandle.standardError.write(Data("terraned: \(error)\n".utf8))
+        Self.exit(withError: ExitCode(1))
+      }
+    }
+    dispatchMain()
   }
 }
 

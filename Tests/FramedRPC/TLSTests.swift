@@ -1,6 +1,7 @@
 import FramedCore
 import FramedMessages
 import FramedRPC
+import Glibc
 import Testing
 
 @Suite struct TLSTests {
@@ -61,8 +62,24 @@ import Testing
   }
 
   @Test func nobodyListeningIsAConnectError() async throws {
-    let address = try await withServer { _, _, address in address }
-    let error = await #expect(throws: RuntimeError.self) { _ = try await connect(address) }
+    // Bound and not listening: nobody else can be given this port meanwhile, and a connection to it is refused.
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var name = sockaddr_in()
+    name.sin_family = sa_family_t(AF_INET)
+    name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let bound = withUnsafeMutablePointer(to: &name) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+      }
+    }
+    try #require(bound)
+    let tls = try TestCredentials.shared.get().client
+    let error = await #expect(throws: RuntimeError.self) {
+      _ = try await RPCClient.connect(
+        ClientConfiguration(host: "127.0.0.1", port: Int(UInt16(bigEndian: name.sin_port)), tls: tls))
+    }
     #expect(error?.kind == .connect)
   }
 }
