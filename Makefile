@@ -6,6 +6,8 @@ SHELL := /bin/bash
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
 STRICT := --explicit-target-dependency-import-check error
+# An installed program finds Swift's runtime beside it (scripts/install copies it).
+RUNTIME := -Xlinker -rpath -Xlinker '$$ORIGIN/../lib'
 
 help:
 	@sed -nE 's/^## //p' $(MAKEFILE_LIST)
@@ -16,7 +18,7 @@ setup:
 
 ## make build         build the programs (optimised)
 build: setup
-	@for program in terraned terrane-task terrane; do swift build -c release $(STRICT) --product $$program; done
+	@for program in terraned terrane-task terrane; do swift build -c release $(STRICT) $(RUNTIME) --product $$program; done
 
 ## make demo          from nothing to a served dataset, then stop
 demo: build
