@@ -178,4 +178,35 @@ import Testing
       #expect(record.state == .deleted)
     }
   }
+
+  /// pgstac makes and drops a partition with each first and last item of a collection, while others read the items.
+  @Test(.timeLimit(.minutes(1))) func itemsComeAndGoWhileTheyAreRead() async throws {
+    let datasets = try await TestDatasets.shared()
+    var published: [DatasetRecord] = []
+    for _ in 0..<6 { published.append(try await datasets.published("race")) }
+    let records = published
+    let refused = await withTaskGroup(of: (any Error)?.self) { group in
+      for record in records {
+        group.addTask {
+          do {
+            for _ in 0..<4 {
+              _ = try await datasets.registry.delete(record.key, me)
+              _ = try await datasets.registry.undelete(record.key, me)
+            }
+            return nil
+          } catch { return error }
+        }
+      }
+      let readers = (0..<3).map { _ in
+        Task {
+          while !Task.isCancelled { _ = try? await datasets.administrator.query("SELECT count(*) FROM pgstac.items") }
+        }
+      }
+      let errors = await group.reduce(into: [any Error]()) { if let error = $1 { $0.append(error) } }
+      for reader in readers { reader.cancel() }
+      return errors
+    }
+    #expect(refused.isEmpty, "\(refused)")
+    for record in records { #expect(try await check(record.key, datasets).status == .ready) }
+  }
 }

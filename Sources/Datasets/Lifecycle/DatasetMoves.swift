@@ -129,13 +129,18 @@ struct DatasetMoves: Sendable {
 
   // MARK: What moves are made of
 
-  /// Runs a move; where a compare-and-set lost to another call, looks again. `name` also names the statement boundaries at
+  /// Runs a move; where a compare-and-set lost to another call, or the database chose it as a deadlock's victim (pgstac
+  /// drops partitions that others read), looks again. `name` also names the statement boundaries at
   /// which crash tests end the process.
   func move<T: Sendable>(_ name: String, _ body: @Sendable @escaping (PostgresTransaction) async throws -> T)
     async throws -> T
   {
     for _ in 0..<4 {
-      do { return try await pool.transaction(TransactionOptions(failPoints: name), body) } catch is LostRace {
+      do {
+        return try await pool.transaction(TransactionOptions(failPoints: name), body)
+      } catch is LostRace {
+        continue
+      } catch let error as PostgresError where error.isDeadlock {
         continue
       }
     }
