@@ -14,7 +14,7 @@ import Testing
   /// A dataset of a real file, failed in a step; the probe's pin is the file's.
   private func failed(in step: String, _ reason: String = "DATA_API_UNAVAILABLE") async throws -> (DatasetRecord, URL) {
     let datasets = try await TestDatasets.shared()
-    let file = FileManager.default.temporaryDirectory.appendingPathComponent("terrane-resume-\(UUID().uuidString).gpkg")
+    let file = URL(fileURLWithPath: "\(datasets.folder)/\(UUID().uuidString).gpkg")
     try Data("0123456789".utf8).write(to: file)
     let driver = ChainDriver(datasets)
     let draft = try await datasets.draft("resume-\(step)", spec: TestDatasets.spec(url: file.absoluteString))

@@ -13,6 +13,8 @@ public final class TestDatasets: Sendable {
   public let pool: ConnectionPool
   public let registry: DatasetRegistry
   public let settings: ConnectionSettings
+  /// A folder for the tests' files; gone with the process.
+  public let folder: String
 
   /// Seconds from delete to purge.
   public static let retention: Int64 = 7 * 86_400
@@ -24,6 +26,9 @@ public final class TestDatasets: Sendable {
 
   private init() async throws {
     let cluster = try await TestCluster.shared()
+    folder =
+      URL(fileURLWithPath: cluster.cluster.configuration.dataDirectory).deletingLastPathComponent().path + "/files"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let superuser = try await cluster.freshDatabase()
     let administrator = try await PostgresConnection.connect(superuser, on: cluster.thread)
     var logger = Logger(label: "test-datasets")

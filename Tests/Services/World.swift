@@ -35,8 +35,7 @@ final class World: Sendable {
   private init() async throws {
     datasets = try await TestDatasets.shared()
     driver = ChainDriver(datasets)
-    root = FileManager.default.temporaryDirectory.path + "/terrane-services-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    root = datasets.folder
     store = CredentialStore(directory: root + "/credentials")
     let certificates = try store.prepareServer()
     authority = certificates.authority
