@@ -150,11 +150,16 @@ let package = Package(
       ["DatasetTasks", "Geospatial", "JobTypes", "TaskProtocol", "terrane-task", "PostgreSQL", "PostgreSQLTesting"]),
     .target(
       name: "DatasetsTesting",
-      dependencies: ["Datasets", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes", "TaskProtocol", logging],
+      dependencies: [
+        "Datasets", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes", "TaskProtocol", logging,
+      ],
       path: "Tests/DatasetsTesting", swiftSettings: strict),
     tests(
       "Datasets",
-      ["Datasets", "DatasetsTesting", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes", "TaskProtocol", logging]),
+      [
+        "Datasets", "DatasetsTesting", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes", "TaskProtocol",
+        logging,
+      ]),
     tests(
       "Services",
       [
