@@ -41,6 +41,8 @@ def places(admin: psycopg.Connection, build: int, count: int, name: str = "Place
     """A table of points for dataset 1; another build is another table, as terraned makes them."""
     admin.execute("SET ROLE terrane_server")
     admin.execute(_PLACES.format(build=build, count=count, name=f"'{name}'"))
+    # As terraned does when it takes a table over: the right goes with the table, there is no default.
+    admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA data TO terrane_dataapi, terrane_task")
     admin.execute("RESET ROLE")
 
 
@@ -79,6 +81,8 @@ def publish_places(admin: psycopg.Connection, build: int, count: int, **more) ->
 def publish_mixed(admin: psycopg.Connection) -> None:
     admin.execute("SET ROLE terrane_server")
     admin.execute(_MIXED)
+    # As terraned does when it takes a table over: the right goes with the table, there is no default.
+    admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA data TO terrane_dataapi, terrane_task")
     admin.execute("RESET ROLE")
     collections = [
         ("zones", "d2_b20_t1", "MultiPolygon", 30, [-170, -89, 128, 80]),
