@@ -311,6 +311,26 @@ import Testing
     #expect(server.sent().isEmpty)
   }
 
+  @Test func aSignOfLifeBeforeTheHandlerKnowsMoreCallsNothingSafe() {
+    let server = open()
+    server.call(1, "Watch") { $0.resume = ResumePoint(epoch: 3, afterSeq: 99) }
+    let stream = server.started[0].stream
+    server.pass(.milliseconds(15_001))
+    var sent = server.sent()
+    server.connection.beginLatest(stream, epoch: 4)
+    server.connection.beginSnapshot(stream)
+    server.pass(.milliseconds(15_001))
+    sent += server.sent()
+    server.connection.offer(stream, key: "k", seq: 7, bytes: [1], removed: false)
+    server.connection.bookmark(stream, safeSeq: 8)
+    sent += server.sent()
+    #expect(sent.map { $0.data?.seq } == [nil, nil, 7, nil])
+    #expect(sent.map { $0.data?.safeSeq } == [nil, nil, 0, 8])
+    #expect(sent.map { $0.data?.epoch } == [nil, 4, nil, nil])
+    #expect(sent.map { $0.data?.silenceMs } == [15_000, nil, nil, nil])
+    #expect(sent.map { $0.data?.snapshot } == [false, false, true, false])
+  }
+
   @Test func withoutCreditTheNewestWaitsAndLackOfItNeverEndsTheStream() {
     let server = open()
     server.call(1, "Watch") { $0.initialCredit = 4_096 }

@@ -16,6 +16,8 @@ enum EchoMethods {
   /// Answers with what the context says.
   static let whoami = MethodDescriptor(name: "framedrpc.test.Echo/WhoAmI")
   static let watch = MethodDescriptor(name: "framedrpc.test.Echo/Watch", stream: .latest, keyField: "key")
+  /// A snapshot whose one value another thread offers, before the handler's own ends it.
+  static let watchFromTwo = MethodDescriptor(name: "framedrpc.test.Echo/WatchFromTwo", stream: .latest, keyField: "key")
 }
 
 /// Serves ``EchoMethods`` and remembers what happened to its calls.
@@ -53,6 +55,19 @@ final class EchoService: RPCService, Sendable {
     router.latest(EchoMethods.watch, Header.self, Header.self) { [self] _, context, stream in
       stream.onEnd { [self] end in streamEnds.update { $0.append(end) } }
       streams.update { $0.append((context, stream)) }
+    }
+    router.latest(EchoMethods.watchFromTwo, Header.self, Header.self) { request, _, stream in
+      stream.begin(epoch: 1)
+      stream.beginSnapshot()
+      let offered = DispatchSemaphore(value: 0)
+      Thread.detachNewThread {
+        stream.send(key: request.key, seq: 9, message: request)
+        offered.signal()
+      }
+      // The loop's own thread stands still: what it says next is said after the value, and may not overtake it.
+      offered.wait()
+      stream.bookmark(safeSeq: 9)
+      stream.finish()
     }
   }
 }

@@ -47,7 +47,12 @@ import Testing
     }
   }
 
-  @Test func stalledReaderSeesOnlyTheNewestAndMemoryStaysFlat() async throws {
+  /// In a process of its own: what other tests hold in memory is not this one's.
+  @Test func stalledReaderSeesOnlyTheNewestAndMemoryStaysFlat() async {
+    await #expect(processExitsWith: .success) { try await LatestTests().stalledReader() }
+  }
+
+  private func stalledReader() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address) { $0.initialCredit = 65_536 }
       let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
@@ -113,6 +118,18 @@ import Testing
       #expect(events.map(\.isBookmark) == [false, false, true, false])
       #expect(events.map(\.safeSeq) == [0, 0, 41, 42])
       #expect(events.map(\.removed) == [false, false, false, true])
+    }
+  }
+
+  @Test func whatTwoThreadsSayIsHeardInItsOrder() async throws {
+    try await withServer { _, _, address in
+      let client = try await connect(address)
+      let watch: WatchStream<Header> = client.latest(EchoMethods.watchFromTwo, Header(key: "k"))
+      var events: [WatchEvent<Header>] = []
+      for try await event in watch { events.append(event) }
+      #expect(events.map(\.message?.key) == ["k", nil])
+      #expect(events.map(\.snapshot) == [true, false])
+      #expect(events.map(\.safeSeq) == [0, 9])
     }
   }
 

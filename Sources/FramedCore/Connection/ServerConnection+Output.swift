@@ -160,7 +160,9 @@ extension ServerConnection {
   private func writeLatest(_ stream: ServerStream) -> Bool {
     if stream.bookmarkDue {
       stream.bookmarkDue = false
-      writeBookmark(stream, safeSeq: stream.latest?.isInSnapshot == true ? nil : stream.latest?.safeSeq)
+      // Before the handler has begun, what the client resumes from may be of another epoch.
+      let isSafe = stream.epoch != nil && stream.latest?.isInSnapshot == false
+      writeBookmark(stream, safeSeq: isSafe ? stream.latest?.safeSeq : nil)
       return true
     }
     if var message = stream.outgoing {
@@ -204,8 +206,11 @@ extension ServerConnection {
   }
 
   private func describeFirst(_ stream: ServerStream, _ meta: inout DataMeta) {
+    if !stream.statedEpoch, let epoch = stream.epoch {
+      meta.epoch = epoch
+      stream.statedEpoch = true
+    }
     guard !stream.sentFirstData else { return }
-    meta.epoch = stream.epoch
     meta.silenceMs = UInt32(clamping: stream.silence / 1_000_000)
   }
 

@@ -99,7 +99,7 @@ extension ServerConnection {
   }
 
   package func beginLatest(_ stream: ServerStream, epoch: UInt64) {
-    if !stream.sentFirstData { stream.epoch = epoch }
+    if !stream.statedEpoch { stream.epoch = epoch }
   }
 
   package func beginSnapshot(_ stream: ServerStream) {

@@ -29,8 +29,9 @@ package final class ServerStream {
   package internal(set) var latest: LatestSlots?
   var latestFinishing = false
   var drainEnds = false
-  /// Fields of the first DATA.
+  /// Of the first DATA, but for a sign of life that had to leave before the handler knew it.
   var epoch: UInt64?
+  var statedEpoch = false
   var silence: Nanoseconds = 0
   var sentFirstData = false
   var bookmarkDue = false

@@ -36,6 +36,10 @@ public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
 
   public struct AsyncIterator: AsyncIteratorProtocol {
     let consumer: WatchConsumer
+    /// A sign of life came first in the snapshot: the next event begins it.
+    private var snapshotBegun = false
+
+    init(consumer: WatchConsumer) { self.consumer = consumer }
 
     /// `nil` after the server ended the stream with OK.
     public mutating func next() async throws(RPCError) -> WatchEvent<Message>? {
@@ -45,12 +49,18 @@ public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
     public mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws(RPCError) -> WatchEvent<Message>? {
-      switch await consumer.call.next() {
-      case .end(let status):
-        if status.code == .ok { return nil }
-        throw RPCError(status)
-      case .message(let message, let epoch):
-        return try decode(message, epoch)
+      while true {
+        switch await consumer.call.next() {
+        case .end(let status):
+          if status.code == .ok { return nil }
+          throw RPCError(status)
+        case .message(let message, let epoch):
+          var event = try decode(message, epoch)
+          event.snapshot = event.snapshot || snapshotBegun
+          // Neither value nor bookmark: the server lives and its snapshot is not whole yet. Nothing to act on.
+          snapshotBegun = event.message == nil && event.safeSeq == nil && event.snapshot
+          if event.message != nil || event.safeSeq != nil { return event }
+        }
       }
     }
 

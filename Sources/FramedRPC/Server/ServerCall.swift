@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import Synchronization
 
 /// A call whose handler may wait: its task, its cancellation, and the way back to its stream.
 ///
@@ -12,6 +13,8 @@ final class ServerCall: @unchecked Sendable {
   private var end: StreamEnd?
   private var endActions: [@Sendable (StreamEnd) -> Void] = []
   private var snapshotAction: (@Sendable () -> Void)?
+  /// What other threads said of the stream and the loop has not heard yet.
+  private let unheard = Atomic(0)
 
   init(session: ServerSession, stream: ServerStream) {
     self.session = session
@@ -89,8 +92,17 @@ final class ServerCall: @unchecked Sendable {
     }
   }
 
+  /// In the order in which they are called, whichever threads call: on the loop itself an action must not overtake one
+  /// that another thread has posted before, or a bookmark says "up to here" of a value that has not been offered.
   func stream(_ action: @escaping @Sendable (ServerConnection, ServerStream) -> Void) {
-    onLoop { action($0.connection, $0.stream) }
+    if session.executor.isCurrent, unheard.load(ordering: .acquiring) == 0 {
+      return onLoop { action($0.connection, $0.stream) }
+    }
+    unheard.add(1, ordering: .acquiringAndReleasing)
+    session.executor.post {
+      self.onLoop { action($0.connection, $0.stream) }
+      self.unheard.subtract(1, ordering: .acquiringAndReleasing)
+    }
   }
 
   func onEnd(_ action: @escaping @Sendable (StreamEnd) -> Void) {

@@ -32,9 +32,12 @@ final class LoopExecutor: TaskExecutor {
     post(.action(action))
   }
 
+  /// Whether the caller is on the loop.
+  var isCurrent: Bool { loop.inEventLoop }
+
   /// Runs `action` now when this is the loop, else as ``post(_:)``.
   func run(_ action: @escaping @Sendable () -> Void) {
-    if loop.inEventLoop { action() } else { post(.action(action)) }
+    if isCurrent { action() } else { post(.action(action)) }
   }
 
   private func post(_ work: Work) {
