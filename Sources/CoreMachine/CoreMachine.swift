@@ -32,7 +32,8 @@ public struct CoreMachineDatabase: Sendable {
     self.init(
       write: CommitLanes(named("write"), thread: thread),
       publish: CommitLanes(named("publish"), count: 1, thread: thread, lockTimeout: .seconds(10)),
-      leases: ConnectionPool(named("leases").statementTimeout(.seconds(5)), size: 1, thread: thread),
+      leases: ConnectionPool(
+        named("leases").statementTimeout(.seconds(5)).planningOnce(), size: 1, thread: thread),
       claim: ConnectionPool(named("claim").lockTimeout(.seconds(2)), size: 1, thread: thread),
       slow: ConnectionPool(named("slow"), size: 2, thread: slowThread),
       listener: NotificationListener(named("listen"), thread: thread))
@@ -84,10 +85,12 @@ public final class CoreMachine: Sendable {
   ///   - statements: What effects name, as SQL.
   ///   - garbage: How to remove what the ledger lists, by kind. Kinds `schema` (staging) and `scratch` are the engine's own.
   ///   - duties: The caller's duties, such as purge.
+  ///   - observer: Is told of moves once they are committed.
   public init(
     database: CoreMachineDatabase, settings: CoreMachineSettings, jobTypes: [JobTypeDefinition],
     delegate: any ChainDelegate, statements: [String: String], launcher: any TaskLauncher,
-    garbage: [GarbageRemover] = [], duties: [DutyDefinition] = [], logger: Logger
+    garbage: [GarbageRemover] = [], duties: [DutyDefinition] = [],
+    observer: any EngineObserver = NoEngineObserver(), logger: Logger
   ) {
     let engine = PGUUID.random()
     let types = Dictionary(jobTypes.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
@@ -103,7 +106,7 @@ public final class CoreMachine: Sendable {
       connection: database.leases, listener: database.listener, poll: settings.poll, logger: logger)
     completions = CompletionLanes(
       write: database.write, publish: database.publish, types: types, delegate: delegate, registered: statements,
-      actor: "engine:\(engine)", crashLoop: settings.crashLoop)
+      actor: "engine:\(engine)", crashLoop: settings.crashLoop, observer: observer)
     progress = ProgressLane(
       lanes: database.write, attempts: attempts, interval: settings.progressInterval, logger: logger)
     leases = LeaseKeeper(
@@ -112,11 +115,13 @@ public final class CoreMachine: Sendable {
     reaper = Reaper(
       settings: settings, completions: completions, connection: database.slow, health: health, logger: logger)
     claimer = Claimer(
-      engine: engine, settings: settings, types: types, delegate: delegate, registered: statements, attempts: attempts,
+      batch: ClaimBatch(
+        engine: engine, lease: settings.lease, types: types, delegate: delegate, registered: statements),
+      settings: settings, attempts: attempts,
       runner: AttemptRunner(
         settings: settings, types: types, launcher: launcher, attempts: attempts, progress: progress,
         completions: completions, slow: database.slow, logger: logger),
-      connection: database.claim, bell: taskBell, logger: logger)
+      connection: database.claim, bell: taskBell, observer: observer, logger: logger)
     canceller = Canceller(
       engine: engine, settings: settings, attempts: attempts, completions: completions, connection: database.claim,
       bell: cancelBell, logger: logger)
@@ -182,12 +187,11 @@ public final class CoreMachine: Sendable {
           [.uuid(engine), .text(settings.host), .int64(Int64(settings.slots.count))]),
       ])
     }
-    try await changes.start()
+    try await changes.begin()
     try await reaper.reapPredecessor(host: settings.host, engine: engine)
     let (listener, taskBell, cancelBell) = (database.listener, taskBell, cancelBell)
     let claiming = settings.slots.isEmpty ? [] : [Task { [claimer] in await claimer.run() }]
     let others = [
-      Task { [changes] in await changes.run() },
       Task { [leases] in await leases.run() },
       Task { [canceller] in await canceller.run() },
       Task { [duties] in await duties.run() },

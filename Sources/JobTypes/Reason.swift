@@ -25,6 +25,8 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
   case sourceChanged = "SOURCE_CHANGED"
   /// Another program is writing to the source (a GeoPackage with an unmerged write-ahead log).
   case sourceInUse = "SOURCE_IN_USE"
+  /// More bytes than this format's reader can hold in memory.
+  case sourceTooLarge = "SOURCE_TOO_LARGE"
   /// The archive's entries escape it, contradict each other, are encrypted, or it grows too much when unpacked.
   case archiveRefused = "ARCHIVE_REFUSED"
   /// The archive holds several datasets, or none.
@@ -41,7 +43,7 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
 
   /// The source has no layer of that name; `details` has the layers it has.
   case layerNotFound = "LAYER_NOT_FOUND"
-  /// The source has several layers and none was named; `details` has the layers.
+  /// Several layers of the source have one name; `details` has the layers.
   case layerAmbiguous = "LAYER_AMBIGUOUS"
   /// More layers than one request may hold.
   case tooManyLayers = "TOO_MANY_LAYERS"
@@ -122,6 +124,8 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case columnsRenamed = "COLUMNS_RENAMED"
   /// Feature ids were not unique; the ordinal took their place.
   case fidReplaced = "FID_REPLACED"
+  /// Layers without geometries or without features, beside others that have both, were left out.
+  case layerSkipped = "LAYER_SKIPPED"
   /// The coordinates carry no reference system and fit EPSG:4326.
   case crsAssumed = "CRS_ASSUMED"
   /// The reference system came from the request alone.

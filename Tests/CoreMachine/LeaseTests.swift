@@ -34,6 +34,53 @@ import Testing
     }
   }
 
+  /// A batch holds what several workers and the reaper say at the same time.
+  @Test func aRefusedRowHidesNoCurrentOneOfItsBatch() async throws {
+    try await withEngine { fixture, _ in
+      let id = try await fixture.begin(
+        subject: 1, kind: "probe,verify", parameters: #"{"script":"hang","on":"probe"}"#)
+      try await fixture.eventually("RUNNING", "SELECT state FROM coremachine.tasks WHERE task_id = 1")
+      func batch(_ former: Int64, _ outcome: String, _ current: Int64) async throws -> String? {
+        try await fixture.text(
+          """
+          SELECT string_agg(ordinal || state, ',') FROM coremachine.complete_tasks('batch', ARRAY[1, 1],
+            ARRAY[$1::integer, $3::integer], ARRAY[$2::text, 'RETRY'], ARRAY[NULL, NULL], ARRAY[NULL, '{"reason":"BUSY"}'],
+            ARRAY[NULL, 3600000]::bigint[], 20) WHERE row_kind = 'task'
+          """, [.int64(former), .text(outcome), .int64(current)])
+      }
+      // Of the attempt before.
+      #expect(try await batch(0, "SUCCEEDED", 1) == "2WAITING")
+      try await fixture.pool.query("UPDATE coremachine.tasks SET not_before = now() WHERE task_id = 1")
+      try await fixture.eventually("RUNNING2", "SELECT state || attempt FROM coremachine.tasks WHERE task_id = 1")
+      // The reaper's, of a lease that was renewed after it had looked.
+      #expect(try await batch(2, "LOST", 2) == "2WAITING")
+      try await fixture.cancel(id)
+      #expect(try await fixture.reaches("CANCELLED", id) == "CANCELLED")
+    }
+  }
+
+  /// The worker that lost its lease learns it when it adopts, and ends its attempt: the task, which waits for its next claim
+  /// under the same attempt number, is not its to cancel.
+  @Test func aRefusedAdoptionCancelsNothingOfAnOperationThatGoesOn() async throws {
+    try await withEngine(slots: 0) { fixture, _ in
+      let id = try await fixture.begin(subject: 1, kind: "probe,verify")
+      func cancelTask() async throws -> String? {
+        try await fixture.text(
+          """
+          SELECT string_agg(state, ',') FROM coremachine.complete_tasks('late', ARRAY[1], ARRAY[0], ARRAY['CANCELLED'],
+            ARRAY[NULL], ARRAY[NULL], ARRAY[NULL]::bigint[], 20) WHERE row_kind = 'task'
+          """)
+      }
+      #expect(try await cancelTask() == nil)
+      #expect(try await fixture.text("SELECT state FROM coremachine.tasks WHERE task_id = 1") == "QUEUED")
+      // Where the operation is to stop, everybody may say so.
+      try await fixture.cancel(id)
+      #expect(
+        try await fixture.eventually("CANCELLED", "SELECT state FROM coremachine.tasks WHERE task_id = 1")
+          == "CANCELLED")
+    }
+  }
+
   @Test func aTaskWhoseEngineDiedRunsAgainElsewhereWithoutLosingATry() async throws {
     let fixture = try await freshFixture()
     let dying = try await fixture.engine()

@@ -54,7 +54,8 @@ public struct EngineFixture: Sendable {
   public func engine(
     slots: Int = 4, jobTypes: [JobTypeDefinition] = ScriptedChain.jobTypes,
     launcher: any TaskLauncher = InProcessLauncher(Script.handler), garbage: [GarbageRemover] = [],
-    duties: [DutyDefinition] = [], logger: Logger = EngineFixture.logger,
+    duties: [DutyDefinition] = [], observer: any EngineObserver = NoEngineObserver(),
+    logger: Logger = EngineFixture.logger,
     adjust: (inout CoreMachineSettings) -> Void = { _ in }
   ) async throws -> RunningEngine {
     var quick = Self.quickSettings(
@@ -63,7 +64,8 @@ public struct EngineFixture: Sendable {
     let database = CoreMachineDatabase(settings, thread: thread, slowThread: thread)
     let machine = CoreMachine(
       database: database, settings: quick, jobTypes: jobTypes, delegate: ScriptedChain(),
-      statements: ScriptedChain.statements, launcher: launcher, garbage: garbage, duties: duties, logger: logger)
+      statements: ScriptedChain.statements, launcher: launcher, garbage: garbage, duties: duties,
+      observer: observer, logger: logger)
     try await machine.start()
     return RunningEngine(machine: machine, database: database, scratchRoot: quick.scratchRoot)
   }

@@ -52,7 +52,7 @@ import Testing
 
   @Test func `Edited, missing, late and unknown migrations are refused`() async throws {
     let connection = try await connect()
-    _ = try await Migrations([Self.first, Self.second]).apply(on: connection)
+    _ = try await Migrations([Self.first, Self.second], program: "tests 2").apply(on: connection)
     var edited = Self.first
     edited.sql += " "
     await #expect(throws: MigrationError.edited(number: 1, name: "first")) {
@@ -61,7 +61,8 @@ import Testing
     await #expect(throws: MigrationError.missing(number: 1, name: "first")) {
       try await Migrations([Self.second]).apply(on: connection)
     }
-    await #expect(throws: MigrationError.newerThanKnown(number: 5, name: "second")) {
+    await #expect(throws: MigrationError.newerThanKnown(number: 5, name: "second", by: "tests 2", known: "0001_first"))
+    {
       try await Migrations([Self.first]).apply(on: connection)
     }
     let late = Migrations.Migration(number: 3, name: "late", sql: "SELECT 1")

@@ -48,6 +48,28 @@ import Testing
     #expect(try row.timestamp("before").microsecondsSince1970 == -1_000_000)
   }
 
+  @Test func `A composite value reads as the row it was made of`() async throws {
+    let connection = try await Self.connection.value
+    let columns = "9 AS n, 'häß'::text AS t, NULL::text AS none, ''::text AS empty, ARRAY[0.5, NULL]::float8[] AS reals"
+    let bytes = try await connection.query("SELECT record_send(r) AS value FROM (SELECT \(columns)) r").oneRow()
+      .bytes("value")
+    let names = PGColumns(["n", "t", "none", "empty", "reals"])
+    let row = try PGResult(composite: bytes, columns: names).oneRow()
+    #expect(try row.int32("n") == 9)
+    #expect(try row.text("t") == "häß")
+    #expect(try row.optionalText("none") == nil)
+    #expect(try row.text("empty") == "")
+    let reals = try row.nullableArray("reals", of: Double.self)
+    #expect(reals == [0.5, nil])
+    // Nothing shorter, longer or of other columns.
+    for end in bytes.indices {
+      #expect(throws: PostgresError.self) { try PGResult(composite: Array(bytes[..<end]), columns: names) }
+    }
+    #expect(throws: PostgresError.self) { try PGResult(composite: bytes + [0], columns: names) }
+    #expect(throws: PostgresError.self) { try PGResult(composite: bytes, columns: PGColumns(names.names + ["more"])) }
+    #expect(throws: PostgresError.self) { try PGResult(composite: bytes, columns: PGColumns(names.names.dropLast())) }
+  }
+
   @Test func `Arrays keep NULL elements and emptiness`() async throws {
     let connection = try await Self.connection.value
     let row = try await connection.query(

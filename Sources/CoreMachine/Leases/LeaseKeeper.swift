@@ -22,6 +22,9 @@ struct LeaseKeeper: Sendable {
     }
   }
 
+  static let renewal =
+    "SELECT task_id, attempt, stop FROM coremachine.renew_leases($1, $2::bigint[], $3::integer[], $4)"
+
   func renew() async {
     let now = ContinuousClock.now
     var renewed: [Attempt] = []
@@ -38,7 +41,7 @@ struct LeaseKeeper: Sendable {
     do {
       // Asked also when nothing runs: it is how the engine knows that its database is there.
       let rows = try await connection.query(
-        "SELECT task_id, attempt, stop FROM coremachine.renew_leases($1, $2::bigint[], $3::integer[], $4)",
+        Self.renewal,
         [
           .uuid(engine), .int64Array(renewed.map(\.task.id)), .int32Array(renewed.map(\.task.attempt)),
           .int64(settings.lease.milliseconds),

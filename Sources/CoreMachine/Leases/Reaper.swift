@@ -10,11 +10,15 @@ struct Reaper: Sendable {
   let health: DatabaseHealth
   let logger: Logger
 
+  static let expired = """
+    SELECT l.task_id, l.attempt, \(TaskPlace.columns) FROM coremachine.leases l
+    JOIN coremachine.tasks t ON t.task_id = l.task_id \(TaskPlace.joins)
+    WHERE l.expires_at < clock_timestamp() ORDER BY l.task_id LIMIT 256
+    """
+
   func reap() async throws {
     guard health.healthy(for: settings.lease) else { return }
-    let expired = try await connection.query(
-      "SELECT task_id, attempt FROM coremachine.leases WHERE expires_at < clock_timestamp() ORDER BY task_id LIMIT 256")
-    try await end(expired)
+    try await end(try await connection.query(Self.expired))
   }
 
   /// At start: the children of an engine that ran under this host's name died with it, and its duties are nobody's.
@@ -25,7 +29,8 @@ struct Reaper: Sendable {
         UPDATE coremachine.leases l SET expires_at = '-infinity' FROM coremachine.engines e
         WHERE e.engine = l.engine AND e.host = $1 AND e.engine <> $2
         RETURNING l.task_id, l.attempt)
-      SELECT task_id, attempt FROM mine ORDER BY task_id
+      SELECT l.task_id, l.attempt, \(TaskPlace.columns) FROM mine l
+      JOIN coremachine.tasks t ON t.task_id = l.task_id \(TaskPlace.joins) ORDER BY l.task_id
       """, [.text(host), .uuid(engine)])
     try await connection.query(
       """
@@ -36,15 +41,13 @@ struct Reaper: Sendable {
   }
 
   private func end(_ rows: PGResult) async throws {
-    let lost = try rows.map { (task: try $0.int64("task_id"), attempt: try $0.int32("attempt")) }
-    guard !lost.isEmpty else { return }
-    logger.warning("leases were lost", metadata: ["tasks": "\(lost.map(\.task))"])
+    let lost = try rows.map {
+      TaskCompletion(
+        task: try $0.int64("task_id"), attempt: try $0.int32("attempt"), outcome: .lost, place: try TaskPlace($0))
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for lease in lost {
-        group.addTask {
-          _ = try await completions.submit(
-            TaskCompletion(task: lease.task, attempt: lease.attempt, outcome: .lost), publishes: false)
-        }
+        group.addTask { _ = try await completions.submit(lease, publishes: false) }
       }
       try await group.waitForAll()
     }

@@ -126,7 +126,8 @@ public struct OperationTransition: Sendable {
   }
 }
 
-/// What an adopt hook works with.
+/// What an adopt hook works with. Where the connection is lost during COMMIT the hook runs again for the same attempt: it must
+/// then find what it has done.
 public struct AdoptionContext: Sendable {
   /// The fenced transaction. Everything in it is undone when the attempt turns out not to be current.
   public var transaction: PostgresTransaction
@@ -145,4 +146,25 @@ public struct AdoptionContext: Sendable {
   /// The task's parameters and the result it reported, JSON.
   public var parameters: String
   public var result: String
+
+  public init(
+    transaction: PostgresTransaction, taskID: Int64, attempt: Int32, operationID: Int64, subject: Int64, kind: String,
+    step: Int, jobType: String, stage: String, stagingSchema: String?, slotRole: String?, scratchDirectory: String,
+    parameters: String, result: String
+  ) {
+    self.transaction = transaction
+    self.taskID = taskID
+    self.attempt = attempt
+    self.operationID = operationID
+    self.subject = subject
+    self.kind = kind
+    self.step = step
+    self.jobType = jobType
+    self.stage = stage
+    self.stagingSchema = stagingSchema
+    self.slotRole = slotRole
+    self.scratchDirectory = scratchDirectory
+    self.parameters = parameters
+    self.result = result
+  }
 }

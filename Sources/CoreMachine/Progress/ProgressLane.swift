@@ -64,7 +64,7 @@ final class ProgressLane: Sendable {
     }
   }
 
-  private static func statement(_ rows: [ProgressRow]) throws -> PostgresStatement {
+  static func statement(_ rows: [ProgressRow]) throws -> PostgresStatement {
     PostgresStatement(
       """
       SELECT coremachine.write_progress($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], \

@@ -26,6 +26,12 @@ final class Bell: Sendable {
       do { try await Task.sleep(for: limit) } catch { return }
       ring()
     }
+    await wait()
+    timer.cancel()
+  }
+
+  /// Waits for a ring; returns at once when the task is cancelled.
+  func wait() async {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let ready = state.withLock { state in
@@ -41,7 +47,6 @@ final class Bell: Sendable {
     } onCancel: {
       ring()
     }
-    timer.cancel()
   }
 }
 

@@ -22,14 +22,20 @@ struct Canceller: Sendable {
     }
   }
 
+  static let toStop = """
+    SELECT x.task_id, x.attempt, x.state, x.engine, \(TaskPlace.columns) FROM coremachine.tasks_to_stop($1) x
+    JOIN coremachine.tasks t ON t.task_id = x.task_id \(TaskPlace.joins) ORDER BY x.task_id
+    """
+
   func sweep() async throws {
-    let rows = try await connection.query(
-      "SELECT task_id, attempt, state, engine FROM coremachine.tasks_to_stop($1)", [.int64(1000)])
+    let rows = try await connection.query(Self.toStop, [.int64(1000)])
     var idle: [TaskCompletion] = []
     for row in rows {
       let task = try row.int64("task_id"), attempt = try row.int32("attempt")
-      if try row.text("state") != TaskState.running.rawValue {
-        idle.append(TaskCompletion(task: task, attempt: attempt, outcome: .cancelled))
+      let state = TaskState(rawValue: try row.text("state")) ?? .running
+      if state != .running {
+        idle.append(
+          TaskCompletion(task: task, attempt: attempt, outcome: .cancelled, place: try TaskPlace(row), from: state))
       } else if try row.optionalUUID("engine") == engine, let running = attempts[task], running.task.attempt == attempt
       {
         running.end(.stopped)

@@ -7,6 +7,7 @@ struct CompletionBatch: Sendable {
   let registered: [String: String]
   let actor: String
   let crashLoop: Int
+  let observer: any EngineObserver
   let failPoint: String
 
   private static let mark = """
@@ -14,8 +15,25 @@ struct CompletionBatch: Sendable {
     $7::bigint[], $8)
     """
 
+  /// What the mark came to, and what has to be written in the same transaction.
+  struct Marked: Sendable {
+    var verdicts: [CompletionVerdict]
+    /// `touch` last.
+    var statements: [PostgresStatement]
+    /// For the observer, once that is committed.
+    var events: [EngineEvent]
+  }
+
   /// Runs the batch in `transaction` and commits it.
   func run(_ rows: [TaskCompletion], in transaction: PostgresTransaction) async throws -> [CompletionVerdict] {
+    let marked = try await mark(rows, in: transaction)
+    _ = try await transaction.commit(after: marked.statements)
+    if !marked.events.isEmpty { observer.committed(marked.events) }
+    return marked.verdicts
+  }
+
+  /// The first round trip, and what follows from its answer: the statements are the caller's to run and commit.
+  func mark(_ rows: [TaskCompletion], in transaction: PostgresTransaction) async throws -> Marked {
     let marked = try await transaction.query(
       Self.mark,
       [
@@ -48,16 +66,20 @@ struct CompletionBatch: Sendable {
 
     var statements: [PostgresStatement] = []
     var subjects: [Int64] = []
+    var events = zip(rows, verdicts).compactMap { row, verdict in
+      if case .applied(let state) = verdict { row.event(state) } else { nil }
+    }
     for row in stages {
       let stage = try concluded(row, finished)
-      for move in try advance.moves(after: stage) {
+      let moves = try advance.moves(after: stage)
+      events += EngineEvent.of(moves, after: stage)
+      for move in moves {
         if case .touch(let subject) = move { subjects.append(subject) }
         if let statement = try move.statement(registered) { statements.append(statement) }
       }
     }
     if !subjects.isEmpty { statements.append(touchStatement(subjects)) }
-    _ = try await transaction.commit(after: statements)
-    return verdicts
+    return Marked(verdicts: verdicts, statements: statements, events: events)
   }
 
   private func concluded(_ row: PGResult.Row, _ finished: [Int64: [FinishedJob]]) throws -> ConcludedStage {

@@ -7,14 +7,14 @@ final class CompletionLanes: Sendable {
 
   init(
     write: CommitLanes, publish: CommitLanes, types: [String: JobTypeDefinition], delegate: any ChainDelegate,
-    registered: [String: String], actor: String, crashLoop: Int
+    registered: [String: String], actor: String, crashLoop: Int, observer: any EngineObserver
   ) {
     func lane(_ lanes: CommitLanes, rows: Int, name: String, mayPublish: Bool)
       -> GroupCommit<TaskCompletion, CompletionVerdict>
     {
       let batch = CompletionBatch(
         advance: ChainAdvance(types: types, delegate: delegate, mayPublish: mayPublish), registered: registered,
-        actor: actor, crashLoop: crashLoop, failPoint: name)
+        actor: actor, crashLoop: crashLoop, observer: observer, failPoint: name)
       return GroupCommit(
         lanes: lanes, limits: .init(batchRows: rows), failPoints: name,
         size: { 256 + ($0.outcome.result?.utf8.count ?? 0) }, areInOrder: { $0.task < $1.task }

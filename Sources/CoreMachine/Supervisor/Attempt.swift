@@ -17,6 +17,7 @@ final class Attempt: Sendable {
 
   let task: ClaimedTask
   let stage: StageDefinition
+  private let began: ContinuousClock.Instant
   private let deadline: ContinuousClock.Instant
   private let cancelGrace: Duration
   private let state: Mutex<State>
@@ -32,6 +33,7 @@ final class Attempt: Sendable {
     var fraction = 0.0
     var warnings: [String: TaskWarning] = [:]
     var changed = false
+    var timeline: AttemptTimeline
   }
 
   /// Most reasons of warnings that are kept of one task.
@@ -42,8 +44,9 @@ final class Attempt: Sendable {
     self.stage = stage
     self.cancelGrace = cancelGrace
     let now = ContinuousClock.now
+    began = now
     deadline = now + stage.timeLimit.limit(bytes: task.inputBytes)
-    state = Mutex(State(lastReport: now))
+    state = Mutex(State(lastReport: now, timeline: AttemptTimeline(claimed: now)))
   }
 
   /// Takes a report of the child.
@@ -51,6 +54,7 @@ final class Attempt: Sendable {
     let phases = stage.phases
     state.withLock { state in
       state.lastReport = .now
+      if state.timeline.spoke == nil { state.timeline.spoke = state.lastReport }
       switch report {
       case .heartbeat: break
       case .progress(let progress):
@@ -75,6 +79,7 @@ final class Attempt: Sendable {
       state.child = child
       state.settleUntil = nil
       state.lastReport = .now
+      state.timeline.spawned = state.lastReport
       return state.ending
     }
     if let ending { act(on: child, ending) }
@@ -106,6 +111,7 @@ final class Attempt: Sendable {
   /// No child runs, not yet or not any more: silence means nothing, but the engine's own work has a limit too.
   func settling(until limit: ContinuousClock.Instant) {
     state.withLock { state in
+      if state.child != nil { state.timeline.exited = .now }
       state.child = nil
       state.settleUntil = limit
     }
@@ -124,6 +130,11 @@ final class Attempt: Sendable {
     }
   }
 
+  /// Since it was claimed.
+  var age: Duration { ContinuousClock.now - began }
+
+  /// What was when, up to now.
+  var timeline: AttemptTimeline { state.withLock { $0.timeline } }
   var ending: Ending? { state.withLock { $0.ending } }
   var outcome: TaskReport? { state.withLock { $0.outcome } }
 

@@ -36,7 +36,12 @@ struct AttemptRunner: Sendable {
     } catch {
       outcome = attempt.ending == .lost ? nil : failure(of: attempt, self.problem(error))
     }
+    let adopted = ContinuousClock.now
     if let outcome { await complete(attempt, outcome) }
+    logger.debug(
+      "an attempt has ended",
+      metadata: log(task).merging(["job": "\(task.jobType)", "operation": "\(task.operationID)"]) { $1 }
+        .merging(attempt.timeline.spans(adopted: adopted, completed: .now)) { $1 })
     removeScratch(scratch)
   }
 
@@ -122,6 +127,14 @@ struct AttemptRunner: Sendable {
     }
   }
 
+  /// No row: another attempt is current, or the operation is being cancelled. The lock holds off whoever would end the
+  /// attempt until the adoption has committed.
+  static let adoptionFence = """
+    SELECT t.task_id FROM coremachine.tasks t JOIN coremachine.operations o USING (operation_id)
+    WHERE t.task_id = $1 AND t.attempt = $2 AND t.state = 'RUNNING' AND o.state = 'RUNNING'
+    FOR NO KEY UPDATE OF t
+    """
+
   /// Takes over what the child made, in one transaction that only the current attempt gets through.
   private func adopt(_ attempt: Attempt, result: String, scratch: String) async -> TaskOutcome? {
     let task = attempt.task
@@ -130,12 +143,7 @@ struct AttemptRunner: Sendable {
     while true {
       do {
         let adopted = try await slow.transaction(TransactionOptions(failPoints: "adopt")) { transaction in
-          let current = try await transaction.query(
-            """
-            SELECT t.task_id FROM coremachine.tasks t JOIN coremachine.operations o USING (operation_id)
-            WHERE t.task_id = $1 AND t.attempt = $2 AND t.state = 'RUNNING' AND o.state = 'RUNNING'
-            FOR NO KEY UPDATE OF t
-            """, [.int64(task.id), .int32(task.attempt)])
+          let current = try await transaction.query(Self.adoptionFence, [.int64(task.id), .int32(task.attempt)])
           guard !current.isEmpty else { throw LeaseLost() }
           return try await hook(
             AdoptionContext(
@@ -175,7 +183,9 @@ struct AttemptRunner: Sendable {
     while attempt.ending != .lost {
       do {
         let verdict = try await completions.submit(
-          TaskCompletion(task: task.id, attempt: task.attempt, outcome: outcome), publishes: publishes)
+          TaskCompletion(
+            task: task.id, attempt: task.attempt, outcome: outcome, place: TaskPlace(task), duration: attempt.age),
+          publishes: publishes)
         if verdict == .stale { logger.info("an attempt that is not current changed nothing", metadata: log(task)) }
         return
       } catch let error as PostgresError
@@ -209,9 +219,9 @@ struct AttemptRunner: Sendable {
   private func removeScratch(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
   private func problem(_ error: any Error, transient: Bool? = nil) -> ProblemReport {
-    if let problem = error as? ProblemReport { return problem.bounded }
-    let byNature = (error as? PostgresError)?.isTransient ?? (error is ProcessLauncher.SpawnFailure)
-    return ProblemReport(reason: "INTERNAL", message: "\(error)", transient: transient ?? byNature).bounded
+    var problem = ProblemReport(cause: error)
+    if let transient { problem.transient = transient }
+    return problem.bounded
   }
 
   private func transient(_ reason: String, _ message: String) -> ProblemReport {
@@ -255,7 +265,7 @@ enum ResultFile {
       guard count > 0 else { throw refused("could not be read whole") }
       filled += count
     }
-    guard let text = String(validating: bytes, as: UTF8.self), (try? OpaqueJSON(text: text)) != nil else {
+    guard let text = String(validating: bytes, as: UTF8.self), (try? JSONValue(text: text)) != nil else {
       throw refused("is not JSON")
     }
     return text

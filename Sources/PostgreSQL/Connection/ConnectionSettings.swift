@@ -37,6 +37,14 @@ public struct ConnectionSettings: Sendable, Equatable {
   /// The same settings with `statement_timeout` set: a longer statement fails with ``PostgresError/Kind/timeout``.
   public func statementTimeout(_ timeout: Duration) -> ConnectionSettings { setting("statement_timeout", timeout) }
 
+  /// The same settings for a session of few statements that run all the time: each is planned once, whatever its
+  /// parameters, and again when its tables have been analysed.
+  public func planningOnce() -> ConnectionSettings {
+    var copy = self
+    copy.runtimeSettings["plan_cache_mode"] = "force_generic_plan"
+    return copy
+  }
+
   /// The same settings under another application name.
   public func named(_ applicationName: String) -> ConnectionSettings {
     var copy = self

@@ -159,14 +159,18 @@ public final class DatabaseThread: SerialExecutor, TaskExecutor, Sendable {
         if event.events & ~EPOLLOUT.rawValue != 0 { ready.insert(.readable) }
         handler?(ready)
       }
-      runMailbox()
+      // What a job enqueues in turn is run before the sockets are asked again; they have their turn all the same.
+      for _ in 0..<Self.passes { guard runMailbox() else { break } }
     }
     identity.store(0, ordering: .relaxed)
     close(poll)
     close(wake)
   }
 
-  private func runMailbox() {
+  private static let passes = 16
+
+  /// False: there was nothing in it.
+  private func runMailbox() -> Bool {
     let work = mailbox.withLock { mailbox -> [Work] in
       mailbox.wakePending = false
       let work = mailbox.work
@@ -180,5 +184,6 @@ public final class DatabaseThread: SerialExecutor, TaskExecutor, Sendable {
         job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
       }
     }
+    return !work.isEmpty
   }
 }

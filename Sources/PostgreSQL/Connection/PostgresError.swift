@@ -79,6 +79,8 @@ extension PostgresError {
   public var isUniqueViolation: Bool { sqlState == "23505" }
   public var isForeignKeyViolation: Bool { sqlState == "23503" }
   public var isCheckViolation: Bool { sqlState == "23514" }
+  /// The server has no room for what it was to write.
+  public var isDiskFull: Bool { sqlState == "53100" }
   public var isSerializationFailure: Bool { sqlState == "40001" }
   public var isDeadlock: Bool { sqlState == "40P01" }
   /// lock_timeout passed, or NOWAIT met a lock.

@@ -16,7 +16,10 @@ public final class NotificationListener: Sendable {
   private let thread: DatabaseThread
   private let state = Mutex(State())
 
-  private typealias Subscriber = AsyncStream<Notification>.Continuation
+  private struct Subscriber {
+    var take: @Sendable (Notification) -> Void
+    var finish: @Sendable () -> Void = {}
+  }
   private struct State {
     var subscribers: [String: [UInt64: Subscriber]] = [:]
     var nextIdentifier: UInt64 = 0
@@ -37,30 +40,44 @@ public final class NotificationListener: Sendable {
   public func subscribe(to channel: String) -> AsyncStream<Notification> {
     let (stream, continuation) = AsyncStream.makeStream(
       of: Notification.self, bufferingPolicy: .bufferingNewest(1024))
+    let observation = add(
+      Subscriber(take: { continuation.yield($0) }, finish: { continuation.finish() }), to: channel)
+    continuation.onTermination = { _ in observation.cancel() }
+    return stream
+  }
+
+  /// Calls `body` with what ``subscribe(to:)`` would yield, on the session's thread and at once: no task has to wake first.
+  public func observe(_ channel: String, _ body: @escaping @Sendable (Notification) -> Void) -> Observation {
+    add(Subscriber(take: body), to: channel)
+  }
+
+  /// Somebody who is told of a channel, until cancelled.
+  public struct Observation: Sendable {
+    fileprivate let end: @Sendable () -> Void
+
+    public func cancel() { end() }
+  }
+
+  private func add(_ subscriber: Subscriber, to channel: String) -> Observation {
     let (connection, identifier, closed) = state.withLock { state in
       state.nextIdentifier += 1
       let identifier = state.nextIdentifier
       if !state.closed {
-        state.subscribers[channel, default: [:]][identifier] = continuation
+        state.subscribers[channel, default: [:]][identifier] = subscriber
         if state.task == nil { state.task = Task { [weak self] in await Self.keepListening(self) } }
       }
       return (state.connection, identifier, state.closed)
     }
     if closed {
-      continuation.finish()
-      return stream
-    }
-    continuation.onTermination = { [weak self] _ in
-      self?.state.withLock { $0.subscribers[channel]?[identifier] = nil }
-    }
-    if let connection {
+      subscriber.finish()
+    } else if let connection {
       Task { [weak self] in
         // On failure the session is gone, and the next one listens to every channel there is.
         guard (try? await connection.query(Self.listen(channel))) != nil else { return }
-        self?.state.withLock { _ = $0.subscribers[channel]?[identifier]?.yield(.reconnected) }
+        self?.state.withLock { $0.subscribers[channel]?[identifier] }?.take(.reconnected)
       }
     }
-    return stream
+    return Observation { [weak self] in self?.state.withLock { $0.subscribers[channel]?[identifier] = nil } }
   }
 
   /// Closes the session and ends all streams.
@@ -122,7 +139,7 @@ public final class NotificationListener: Sendable {
 
   private func deliver(_ notification: Notification, to channel: String) {
     let subscribers = state.withLock { $0.subscribers[channel].map { Array($0.values) } ?? [] }
-    for subscriber in subscribers { subscriber.yield(notification) }
+    for subscriber in subscribers { subscriber.take(notification) }
   }
 }
 

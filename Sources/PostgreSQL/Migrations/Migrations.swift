@@ -11,7 +11,8 @@ public enum MigrationError: Error, Sendable, Equatable, CustomStringConvertible 
   /// A migration that has been applied is not there any more.
   case missing(number: Int, name: String)
   /// The database has been migrated by a newer version of the program.
-  case newerThanKnown(number: Int, name: String)
+  /// `by`: that version, where it said so; `known`: the newest migration there is here.
+  case newerThanKnown(number: Int, name: String, by: String?, known: String)
   /// A new migration has a lower number than one that has been applied.
   case outOfOrder(number: Int, name: String)
   /// Its SQL failed.
@@ -23,8 +24,11 @@ public enum MigrationError: Error, Sendable, Equatable, CustomStringConvertible 
     case .badName(let name): "migrations: \(name) is not a unique NNNN_name.sql"
     case .edited(let number, let name): "migration \(number) \(name) was changed after it had been applied"
     case .missing(let number, let name): "migration \(number) \(name) was applied, and is missing here"
-    case .newerThanKnown(let number, let name):
-      "the database has migration \(number) \(name), which this version does not know: use a newer one"
+    case .newerThanKnown(let number, let name, let by, let known):
+      """
+      \(by ?? "a newer version") has brought the database to migration \(Migrations.label(number, name)), and this version \
+      knows none after \(known): use \(by ?? "the newer version"), or restore a backup that was made before
+      """
     case .outOfOrder(let number, let name): "migration \(number) \(name) comes before one that has been applied"
     case .failed(let number, let name, let error): "migration \(number) \(name): \(error)"
     }
@@ -50,19 +54,26 @@ public struct Migrations: Sendable {
   public let migrations: [Migration]
   /// The schema that holds the table `applied`.
   public let schema: String
+  /// The program that applies them, with its version: kept with each, for whoever finds a database that is ahead of him.
+  public let program: String?
 
-  /// - Parameter schema: a lower-case identifier.
-  public init(_ migrations: [Migration], schema: String = "migrations") throws(MigrationError) {
+  /// - Parameters:
+  ///   - schema: a lower-case identifier.
+  ///   - program: name and version.
+  public init(_ migrations: [Migration], schema: String = "migrations", program: String? = nil) throws(MigrationError) {
+    self.program = program
     self.migrations = migrations.sorted { $0.number < $1.number }
     self.schema = schema
     for (before, after) in zip(self.migrations, self.migrations.dropFirst()) where before.number == after.number {
-      let digits = String(10_000 + after.number).dropFirst()
-      throw .badName("\(digits)_\(after.name).sql")
+      throw .badName("\(Self.label(after.number, after.name)).sql")
     }
     guard !schema.isEmpty,
       schema.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) })
     else { throw .badName(schema) }
   }
+
+  /// `NNNN_name`, as its file is called.
+  static func label(_ number: Int, _ name: String) -> String { "\(String(10_000 + number).dropFirst())_\(name)" }
 
   /// Reads every `NNNN_name.sql` of a folder; other files ending in `.sql` are an error, everything else is passed over.
   public init(directory: String, schema: String = "migrations") throws(MigrationError) {
@@ -98,6 +109,12 @@ public struct Migrations: Sendable {
     }
   }
 
+  /// Throws what `apply` would throw of migrations that have been applied, and changes nothing: to be asked before anything
+  /// else touches a database that may be a newer version's.
+  public func check(on connection: PostgresConnection) async throws {
+    if try await newestApplied(on: connection) > 0 { _ = try await pending(on: connection) }
+  }
+
   /// The number of the newest migration that has been applied, 0 for none.
   public func newestApplied(on connection: PostgresConnection) async throws -> Int {
     let known = try await connection.query("SELECT to_regclass($1) IS NOT NULL AS known", [.text("\(schema).applied")])
@@ -116,6 +133,7 @@ public struct Migrations: Sendable {
         CREATE TABLE IF NOT EXISTS \(schema).applied (
           number int PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL,
           applied_at timestamptz NOT NULL DEFAULT now());
+        ALTER TABLE \(schema).applied ADD COLUMN IF NOT EXISTS program text;
         """)
     let pending = try await pending(on: connection)
     for migration in pending {
@@ -125,8 +143,11 @@ public struct Migrations: Sendable {
           // A script may leave a role or a search path set, which would change what the next statements mean.
           try await transaction.execute(script: "RESET ROLE; RESET search_path;")
           try await transaction.query(
-            "INSERT INTO \(schema).applied (number, name, sha256) VALUES ($1, $2, sha256($3))",
-            [.int64(Int64(migration.number)), .text(migration.name), .bytea(Array(migration.sql.utf8))])
+            "INSERT INTO \(schema).applied (number, name, sha256, program) VALUES ($1, $2, sha256($3), $4)",
+            [
+              .int64(Int64(migration.number)), .text(migration.name), .bytea(Array(migration.sql.utf8)),
+              .optional(program),
+            ])
         }
       } catch let error as PostgresError {
         throw MigrationError.failed(number: migration.number, name: migration.name, error: error)
@@ -137,7 +158,8 @@ public struct Migrations: Sendable {
 
   /// Compares what was applied with what there is. The server computes the checksums: it has SHA-256, and keeps them anyway.
   private func pending(on connection: PostgresConnection) async throws -> [Migration] {
-    let applied = try await connection.query("SELECT number, name, sha256 FROM \(schema).applied ORDER BY number")
+    let applied = try await connection.query(
+      "SELECT number, name, sha256, to_jsonb(a) ->> 'program' AS program FROM \(schema).applied a ORDER BY number")
     var pending = migrations
     var newest = 0
     for row in applied {
@@ -145,7 +167,11 @@ public struct Migrations: Sendable {
       newest = number
       guard let index = pending.firstIndex(where: { $0.number == number }) else {
         let name = try row.text("name")
-        if number > migrations.last?.number ?? 0 { throw MigrationError.newerThanKnown(number: number, name: name) }
+        if number > migrations.last?.number ?? 0 {
+          throw MigrationError.newerThanKnown(
+            number: number, name: name, by: try row.optionalText("program"),
+            known: migrations.last.map { Self.label($0.number, $0.name) } ?? "any")
+        }
         throw MigrationError.missing(number: number, name: name)
       }
       let migration = pending.remove(at: index)

@@ -4,45 +4,78 @@ import CPostgreSQL
 public struct PGResult: Sendable {
   let storage: Storage
 
-  /// Owns libpq's result.
+  /// Owns libpq's result, or the bytes of a composite value.
   ///
   /// Sendable: libpq documents a PGresult as read-only after its creation and free to pass between threads; nothing here
   /// changes it, and it is cleared once, when the last reference is gone.
   final class Storage: @unchecked Sendable {
-    let raw: OpaquePointer
+    enum Content {
+      case libpq(OpaquePointer)
+      case composite(PGComposite)
+    }
+    let content: Content
     let rowCount: Int32
-    let columns: [String]
-    let indices: [String: Int32]
+    let columns: PGColumns
 
     init(_ raw: OpaquePointer) {
-      self.raw = raw
+      content = .libpq(raw)
       rowCount = PQntuples(raw)
-      var columns: [String] = []
-      var indices: [String: Int32] = [:]
-      for column in 0..<PQnfields(raw) {
-        let name = PQfname(raw, column).map { String(cString: $0) } ?? ""
-        columns.append(name)
-        if indices[name] == nil { indices[name] = column }
-      }
-      self.columns = columns
-      self.indices = indices
+      columns = PGColumns(
+        (0..<PQnfields(raw)).map { column in PQfname(raw, column).map { String(cString: $0) } ?? "" })
     }
-    deinit { PQclear(raw) }
+
+    init(_ value: PGComposite, _ columns: PGColumns) {
+      content = .composite(value)
+      rowCount = 1
+      self.columns = columns
+    }
+
+    deinit { if case .libpq(let raw) = content { PQclear(raw) } }
+
+    func isNull(row: Int32, _ column: Int32) -> Bool {
+      switch content {
+      case .libpq(let raw): PQgetisnull(raw, row, column) == 1
+      case .composite(let value): value.fields[Int(column)].range == nil
+      }
+    }
+
+    func type(of column: Int32) -> UInt32 {
+      switch content {
+      case .libpq(let raw): UInt32(PQftype(raw, column))
+      case .composite(let value): value.fields[Int(column)].type
+      }
+    }
+
+    /// The bytes of a value that is not NULL.
+    func withBytes<T>(row: Int32, _ column: Int32, _ body: (UnsafeRawBufferPointer) -> T) -> T {
+      switch content {
+      case .libpq(let raw):
+        return body(
+          UnsafeRawBufferPointer(start: PQgetvalue(raw, row, column), count: Int(PQgetlength(raw, row, column))))
+      case .composite(let value):
+        return value.bytes.withUnsafeBytes { all in
+          body(UnsafeRawBufferPointer(rebasing: all[value.fields[Int(column)].range ?? 0..<0]))
+        }
+      }
+    }
   }
 
   init(_ raw: OpaquePointer) { storage = Storage(raw) }
 
   /// The names of the columns, in order.
-  public var columns: [String] { storage.columns }
+  public var columns: [String] { storage.columns.names }
 
   /// Rows inserted, updated, deleted, selected or copied; 0 for other commands.
   public var affectedRows: Int {
-    guard let text = PQcmdTuples(storage.raw) else { return 0 }
+    guard case .libpq(let raw) = storage.content, let text = PQcmdTuples(raw) else { return 0 }
     return Int(String(cString: text)) ?? 0
   }
 
   /// The command's tag, such as `INSERT 0 5`.
-  public var commandTag: String { PQcmdStatus(storage.raw).map { String(cString: $0) } ?? "" }
+  public var commandTag: String {
+    guard case .libpq(let raw) = storage.content else { return "" }
+    return PQcmdStatus(raw).map { String(cString: $0) } ?? ""
+  }
 
   /// The rows; the result is itself that collection.
   public var rows: PGResult { self }
@@ -95,31 +128,29 @@ extension PGResult {
 
     /// The value of the column at a position from 0, or nil for NULL.
     public func optional<T: PGDecodable>(at column: Int, as type: T.Type = T.self) throws(PostgresError) -> T? {
-      guard column >= 0, column < storage.columns.count else {
+      guard column >= 0, column < storage.columns.names.count else {
         throw PostgresError(.typeMismatch, "there is no column \(column)")
       }
       return try read(Int32(column), as: type)
     }
 
     public func isNull(_ column: String) throws(PostgresError) -> Bool {
-      PQgetisnull(storage.raw, index, try place(of: column)) == 1
+      storage.isNull(row: index, try place(of: column))
     }
 
     private func place(of column: String) throws(PostgresError) -> Int32 {
-      guard let place = storage.indices[column] else {
+      guard let place = storage.columns.places[column] else {
         throw PostgresError(.typeMismatch, "there is no column \(column)")
       }
       return place
     }
 
     private func read<T: PGDecodable>(_ column: Int32, as type: T.Type) throws(PostgresError) -> T? {
-      if PQgetisnull(storage.raw, index, column) == 1 { return nil }
-      let bytes = UnsafeRawBufferPointer(
-        start: PQgetvalue(storage.raw, index, column), count: Int(PQgetlength(storage.raw, index, column)))
-      let oid = UInt32(PQftype(storage.raw, column))
-      guard let value = T(postgres: bytes, type: oid) else {
+      if storage.isNull(row: index, column) { return nil }
+      let oid = storage.type(of: column)
+      guard let value = storage.withBytes(row: index, column, { T(postgres: $0, type: oid) }) else {
         throw PostgresError(
-          .typeMismatch, "column \(storage.columns[Int(column)]) of type \(oid) does not read as \(T.self)")
+          .typeMismatch, "column \(storage.columns.names[Int(column)]) of type \(oid) does not read as \(T.self)")
       }
       return value
     }
