@@ -30,8 +30,8 @@ struct CommandReader: Sendable {
   func start() {
     startThread {
       var lines = lines
-      while let bytes = ChildProcess.readInput(), let complete = try? lines.append(bytes) {
-        for line in complete { ChildProcess.obey(line, reporter) }
+      while let bytes = TaskProgram.readInput(), let complete = try? lines.append(bytes) {
+        for line in complete { TaskProgram.obey(line, reporter) }
       }
       exitProcess(ExitCode.cancelled)
     }

@@ -7,7 +7,7 @@ switch CommandLine.arguments.dropFirst().first {
 case "--version", "--self-test":
   exitProcess(SelfTest.run())
 case nil:
-  exitProcess(ChildProcess.run())
+  exitProcess(TaskProgram.run())
 case let argument?:
   writeError("terrane-task: unknown argument \(argument); it is started by terraned, or with --self-test.\n")
   exitProcess(ExitCode.unusable)

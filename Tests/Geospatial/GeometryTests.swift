@@ -205,19 +205,13 @@ import Testing
     #expect(reason { try folder.survey("nulls.geojson") } == .noGeometry)
   }
 
-  @Test("several layers need a name, and the name must exist")
+  @Test("all layers are meant where none is named, and a name must exist")
   func layers() throws {
     let folder = try Folder()
     try folder.write("p.geojson", GeoJSON.points(2))
     try folder.convert("p.geojson", to: "p.gpkg", format: "GPKG", ["-nln", "one"])
     try folder.convert("p.geojson", to: "p.gpkg", format: "GPKG", ["-nln", "two", "-update"])
-    do {
-      try folder.survey("p.gpkg")
-      Issue.record("two layers without a name")
-    } catch let error as GeospatialError {
-      #expect(error.code == .layerAmbiguous)
-      #expect(error.details["layers"] == "one, two")
-    }
+    #expect(try folder.survey("p.gpkg").layers.map(\.name) == ["one", "two"])
     #expect(reason { try folder.survey("p.gpkg", layers: ["three"]) } == .layerNotFound)
     #expect(try folder.survey("p.gpkg", layers: ["two"]).layers.map(\.featureCount) == [2])
   }

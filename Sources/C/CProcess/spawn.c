@@ -253,6 +253,15 @@ static void become(const cprocess_request *request, int report) {
   if (user->user_id != 0 && setuid(0) == 0) fail(report, CPROCESS_STAGE_USER, EPERM);
 }
 
+// No more than this process may have itself: raising a hard limit needs privileges.
+static int set_limit(int resource, struct rlimit limit) {
+  struct rlimit own;
+  if (getrlimit(resource, &own) != 0) return -1;
+  if (limit.rlim_max > own.rlim_max) limit.rlim_max = own.rlim_max;
+  if (limit.rlim_cur > limit.rlim_max) limit.rlim_cur = limit.rlim_max;
+  return setrlimit(resource, &limit);
+}
+
 static void run_child(const cprocess_request *request, pid_t parent, int report) {
   die_with_parent(request, parent, report);
   reset_signals();
@@ -261,12 +270,13 @@ static void run_child(const cprocess_request *request, pid_t parent, int report)
     fail(report, CPROCESS_STAGE_SESSION, errno);
   if (request->set_umask) umask(request->mask);
   if (request->set_oom) write_oom_score(request->oom_score_adjustment);
-  if (request->set_nice && setpriority(PRIO_PROCESS, 0, request->nice_value) != 0)
+  // Who runs at a lower priority already may not raise it again, and need not.
+  if (request->set_nice && getpriority(PRIO_PROCESS, 0) < request->nice_value &&
+      setpriority(PRIO_PROCESS, 0, request->nice_value) != 0)
     fail(report, CPROCESS_STAGE_LIMITS, errno);
   arrange_descriptors(request, &report);
   for (size_t i = 0; i < request->limit_count; i++)
-    if (setrlimit(request->limits[i].resource, &request->limits[i].limit) != 0)
-      fail(report, CPROCESS_STAGE_LIMITS, errno);
+    if (set_limit(request->limits[i].resource, request->limits[i].limit) != 0) fail(report, CPROCESS_STAGE_LIMITS, errno);
   become(request, report);
   // The kernel clears the parent death signal when the effective user changes.
   if (request->change_user) die_with_parent(request, parent, report);

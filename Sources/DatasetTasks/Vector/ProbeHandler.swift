@@ -17,16 +17,28 @@ enum ProbeHandler: TaskHandler {
     var warnings = WarningTally()
     var probed: [ProbedLayer] = []
     var ids: Set<String> = []
+    var skipped: GeospatialError?
     for layer in try dataset.layers(named: parameters.layers) {
       try reporter.progress("survey", unit: "rows", done: 0, total: nil, message: "Looking at layer \(layer.name)")
-      let survey = try layer.survey(warnings: &warnings) { rows in
-        try reporter.progress(
-          "survey", unit: "rows", done: rows, total: nil, message: "Looking at layer \(layer.name)")
+      let survey: LayerSurvey
+      do {
+        survey = try layer.survey(warnings: &warnings) { rows in
+          try reporter.progress(
+            "survey", unit: "rows", done: rows, total: nil, message: "Looking at layer \(layer.name)")
+        }
+      } catch let error as GeospatialError
+        where parameters.layers.isEmpty && [.noGeometry, .noFeatures].contains(error.code)
+      {
+        // Nobody asked for this layer by name; the others may have what it lacks.
+        warnings.add(.layerSkipped, layer: layer.name, detail: error.message)
+        skipped = skipped ?? error
+        continue
       }
       let id = ColumnNames.collectionID(layer.name, unlike: ids)
       ids.insert(id)
       probed.append(ProbedLayer(survey, collectionID: id))
     }
+    if probed.isEmpty, let skipped { throw skipped }
     context.report(warnings)
     try source.files.requireUnchanged()
     let result = ProbeResult(

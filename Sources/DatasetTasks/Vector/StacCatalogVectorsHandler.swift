@@ -29,9 +29,9 @@ struct StacVectors {
   private static let tableExtension = "https://stac-extensions.github.io/table/v1.2.0/schema.json"
 
   private var title: String { parameters.title.isEmpty ? parameters.collectionID : parameters.title }
-  private var license: JSON { .string(parameters.license.isEmpty ? "other" : parameters.license) }
+  private var license: JSONValue { .string(parameters.license.isEmpty ? "other" : parameters.license) }
   /// STAC wants a description that is not empty.
-  private var description: JSON { .string(parameters.description.isEmpty ? title : parameters.description) }
+  private var description: JSONValue { .string(parameters.description.isEmpty ? title : parameters.description) }
 
   /// West, south, east, north of all layers.
   private var bbox: [Double]? {
@@ -41,10 +41,10 @@ struct StacVectors {
     }
   }
 
-  private static func numbers(_ values: [Double]) -> JSON { .array(values.map(JSON.number)) }
+  private static func numbers(_ values: [Double]) -> JSONValue { .array(values.map(JSONValue.number)) }
 
   /// The box as geometry: a point or a line where the box has no area, since a flat polygon is not valid.
-  private var footprint: JSON {
+  private var footprint: JSONValue {
     guard let box = bbox else { return .null }
     let (west, south, east, north) = (box[0], box[1], box[2], box[3])
     let corner = { (x: Double, y: Double) in Self.numbers([x, y]) }
@@ -52,14 +52,14 @@ struct StacVectors {
     if west == east || south == north {
       return ["type": "LineString", "coordinates": [corner(west, south), corner(east, north)]]
     }
-    let ring: JSON = [
+    let ring: JSONValue = [
       corner(west, south), corner(east, south), corner(east, north), corner(west, north), corner(west, south),
     ]
     return ["type": "Polygon", "coordinates": [ring]]
   }
 
-  var collection: JSON {
-    var document: [String: JSON] = [
+  var collection: JSONValue {
+    var document: [String: JSONValue] = [
       "type": "Collection", "stac_version": "1.1.0", "stac_extensions": [], "id": .string(parameters.collectionID),
       "title": .string(title), "description": description, "license": license, "links": [],
       "extent": [
@@ -67,15 +67,15 @@ struct StacVectors {
         "temporal": ["interval": [[.string(parameters.datetime), .null]]],
       ],
     ]
-    if !parameters.keywords.isEmpty { document["keywords"] = .array(parameters.keywords.map(JSON.string)) }
+    if !parameters.keywords.isEmpty { document["keywords"] = .array(parameters.keywords.map(JSONValue.string)) }
     if !parameters.attribution.isEmpty {
       document["providers"] = [["name": .string(parameters.attribution), "roles": ["producer"]]]
     }
     return .object(document)
   }
 
-  var item: JSON {
-    var document: [String: JSON] = [
+  var item: JSONValue {
+    var document: [String: JSONValue] = [
       "type": "Feature", "stac_version": "1.1.0", "stac_extensions": [.string(Self.tableExtension)],
       "id": .string(parameters.itemID), "collection": .string(parameters.collectionID), "geometry": footprint,
       "properties": properties, "assets": assets, "links": [],
@@ -84,8 +84,8 @@ struct StacVectors {
     return .object(document)
   }
 
-  private var properties: JSON {
-    var properties: [String: JSON] = [
+  private var properties: JSONValue {
+    var properties: [String: JSONValue] = [
       "datetime": .string(parameters.datetime), "terrane:datetime_source": .string(parameters.datetimeSource),
       "title": .string(title), "description": description, "license": license,
       "terrane:source_sha256": .string(parameters.sourceSHA256),
@@ -103,7 +103,7 @@ struct StacVectors {
     return .object(properties)
   }
 
-  private static func summary(_ layer: IngestedLayer) -> JSON {
+  private static func summary(_ layer: IngestedLayer) -> JSONValue {
     [
       "id": .string(layer.collectionID), "title": .string(layer.title), "geometry_type": .string(layer.geometryType),
       "feature_count": .integer(layer.counts.loaded), "source_crs": .string(layer.sourceCRS),
@@ -111,13 +111,13 @@ struct StacVectors {
     ]
   }
 
-  private static func columns(of layer: IngestedLayer) -> JSON {
-    let own: [JSON] = [["name": "fid", "type": "int8"], ["name": "geom", "type": "geometry"]]
+  private static func columns(of layer: IngestedLayer) -> JSONValue {
+    let own: [JSONValue] = [["name": "fid", "type": "int8"], ["name": "geom", "type": "geometry"]]
     return .array(own + layer.columns.map { ["name": .string($0.name), "type": .string($0.sqlType)] })
   }
 
-  private var assets: JSON {
-    var assets: [String: JSON] = [
+  private var assets: JSONValue {
+    var assets: [String: JSONValue] = [
       "endpoint": [
         "href": .string(parameters.endpoint), "type": "application/json", "title": "OGC API", "roles": ["service"],
       ]

@@ -22,6 +22,7 @@ extension VectorLayer {
     warnings: inout WarningTally, tick: @escaping (_ rows: Int64) throws -> Void
   ) throws -> LayerSurvey {
     if dataset.source.format == .csv { return try surveyCSV(warnings: &warnings, tick: tick) }
+    try requireGeometry()
     // What the request gets wrong is told before anything long is done.
     let transformation = try TransformationToWGS84.choose(
       source: reference(), request: dataset.options.crs, layer: name)

@@ -73,6 +73,10 @@ public final class VectorDataset {
       if let encoding = options.encoding { openOptions = ["ENCODING=\(encoding)"] }
     case .geoJSON:
       openOptions = ["NATIVE_DATA=NO"]
+    case .flatGeobuf:
+      // Its spatial index and geometries may contradict each other in a damaged file.
+      openOptions = ["VERIFY_BUFFERS=YES"]
+    case .geoJSONSequence, .kml, .fileGeodatabase: break
     }
     let drivers = StringList([source.format.driver])
     let list = StringList(openOptions)
@@ -84,7 +88,8 @@ public final class VectorDataset {
 
   private static func refused(_ source: VectorSource, _ failures: [ErrorCapture.Report]) -> GeospatialError {
     let why = failures.text(or: "GDAL gives no reason")
-    if why.contains("unexpected end of data") || why.contains("unexpected EOF") {
+    let ends = ["unexpected end of data", "unexpected EOF", "no element found", "unclosed token"]
+    if ends.contains(where: why.contains) {
       return GeospatialError(.sourceTruncated, "The file ends in the middle: \(why)")
     }
     return GeospatialError(.sourceCorrupt, "The \(source.format.driver) file cannot be read: \(why)")
@@ -92,22 +97,26 @@ public final class VectorDataset {
 
   /// The layers a request means.
   ///
-  /// - Parameter names: layers by name; empty: the source's only layer.
+  /// - Parameter names: layers by name; empty: all there are.
   public func layers(named names: [String]) throws(GeospatialError) -> [VectorLayer] {
     let data = layerNames.filter { !Self.notes.contains($0) }
     let list = data.prefix(200).joined(separator: ", ")
     guard !data.isEmpty else { throw GeospatialError(.noFeatures, "The source has no layers.") }
-    guard names.count <= Self.maximumLayers else {
+    let wanted = names.isEmpty ? data : names
+    guard wanted.count <= Self.maximumLayers else {
       throw GeospatialError(
-        .tooManyLayers, "\(names.count) layers are asked for; \(Self.maximumLayers) are allowed.",
-        details: ["layers": list])
+        .tooManyLayers,
+        names.isEmpty
+          ? "The source has \(data.count) layers; a dataset holds \(Self.maximumLayers)."
+          : "\(names.count) layers are asked for; \(Self.maximumLayers) are allowed.", details: ["layers": list])
     }
-    if names.isEmpty && data.count > 1 {
+    // Layers are looked up by name, here and by the task that loads them.
+    if let twice = wanted.first(where: { name in layerNames.count { $0 == name } > 1 }) {
       throw GeospatialError(
-        .layerAmbiguous, "The source has \(data.count) layers; name the ones to load.", details: ["layers": list])
+        .layerAmbiguous, "Several layers are called \(twice).", layer: twice, details: ["layers": list])
     }
     var result: [VectorLayer] = []
-    for name in names.isEmpty ? data : names {
+    for name in wanted {
       guard layerNames.contains(name), let layer = GDALDatasetGetLayerByName(handle, name) else {
         throw GeospatialError(
           .layerNotFound, "The source has no layer \(name).", layer: name, details: ["layers": list])

@@ -29,12 +29,15 @@ public final class VectorLayer {
       geometrySource = try CSVGeometry.columns(of: Self.fieldNames(handle), layer: name, options: dataset.options)
     } else {
       geometrySource = .features
-      guard OGR_L_GetGeomType(handle) != wkbNone else {
-        throw GeospatialError(
-          .noGeometry, "The layer has no geometry.", layer: name,
-          details: ["columns": CSVGeometry.candidates(Self.fieldNames(handle)).joined(separator: ", ")])
-      }
     }
+  }
+
+  /// Fails where the layer has no column of geometries.
+  func requireGeometry() throws(GeospatialError) {
+    guard OGR_L_GetGeomType(handle) == wkbNone else { return }
+    throw GeospatialError(
+      .noGeometry, "The layer has no geometry.", layer: name,
+      details: ["columns": CSVGeometry.candidates(Self.fieldNames(handle)).joined(separator: ", ")])
   }
 
   private static func fieldNames(_ layer: OGRLayerH) -> [String] {
@@ -53,6 +56,11 @@ public final class VectorLayer {
     }
     guard count >= 0, failures.isEmpty else {
       throw Self.readFailure(failures, layer: name, feature: nil)
+    }
+    if let records = dataset.source.records, records != count {
+      throw GeospatialError(
+        .sourceCorrupt, "The file has \(records) records; \(count) of them are features.", layer: name,
+        details: ["records": "\(records)", "features": "\(count)"])
     }
     return count
   }

@@ -59,6 +59,7 @@ void cprocess_set_new_session(cprocess_request *request);
 void cprocess_set_parent_death_signal(cprocess_request *request, int signal);
 void cprocess_set_no_new_privileges(cprocess_request *request);
 void cprocess_set_oom_score_adjustment(cprocess_request *request, int adjustment);
+// At least this nice: a parent's lower priority stays.
 void cprocess_set_nice(cprocess_request *request, int nice);
 void cprocess_set_umask(cprocess_request *request, mode_t mask);
 

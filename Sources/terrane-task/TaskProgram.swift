@@ -21,7 +21,7 @@ func exitProcess(_ code: Int32) -> Never {
 func writeError(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) } }
 
 /// The life of a child: assignment, limits, command reader, work, last report.
-enum ChildProcess {
+enum TaskProgram {
   /// Where reports go.
   private static let reportDescriptor: Int32 = 3
   /// A cancelled task that has not left its library call by then is ended.
@@ -98,14 +98,20 @@ enum ChildProcess {
   /// The last report; a result too long for a line goes into a file of the scratch directory.
   private static func sendLast(_ report: TaskReport, scratch: String) {
     if case .completed(let result) = report, (try? report.line()) == nil {
-      let descriptor = open(scratch + "/result.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
       let bytes = Array(result.utf8)
+      let descriptor = open(scratch + "/result.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
       let written = descriptor >= 0 && bytes.count <= TaskProtocolLimits.resultFile && writeAll(bytes, to: descriptor)
+      let isFull = !written && (errno == ENOSPC || errno == EDQUOT)
       if descriptor >= 0 { close(descriptor) }
       send(
         written
           ? .completedInFile("result.json")
-          : .failed(ProblemReport(reason: "INTERNAL", message: "The result could not be handed over.")))
+          : .failed(
+            isFull
+              ? ProblemReport(
+                reason: "DISK_FULL", message: "No space is left for the result of \(bytes.count) bytes.",
+                transient: true)
+              : ProblemReport(reason: "INTERNAL", message: "The result could not be handed over.")))
     } else {
       send(report)
     }
