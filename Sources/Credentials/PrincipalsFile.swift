@@ -38,10 +38,13 @@ public final class PrincipalsFile: Sendable {
   }
 
   /// The entry of the principal with this certificate URI; nil: it may do nothing. Takes a microsecond, and never blocks for long.
-  public subscript(uri: String) -> PrincipalEntry? { current[uri] }
+  /// Whoever is not known is looked up in the file as it is: credentials are good from the moment they are issued.
+  public subscript(uri: String) -> PrincipalEntry? { current[uri] ?? read(atMostEvery: .zero)[uri] }
 
-  /// All entries, as of now.
-  public var current: Principals {
+  /// All entries, as of `interval` ago or later.
+  public var current: Principals { read(atMostEvery: interval) }
+
+  private func read(atMostEvery interval: Duration) -> Principals {
     var damage: CredentialError?
     let principals = state.withLock { state in
       let now = ContinuousClock.now

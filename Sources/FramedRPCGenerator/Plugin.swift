@@ -6,6 +6,7 @@ internal import SwiftProtobufPluginLibrary
 /// - `emit=c`: C structs, guard tables, umbrella header and module map of the C target `module`;
 /// - `emit=swift`: value types of the Swift module `module` over the C module `c_module`;
 /// - `emit=swift_services`: client and server stubs;
+/// - `emit=markdown`: one page, api.md, that describes all of it; `title` is its heading;
 /// - `imports=A+B`: modules that the generated Swift imports besides, for types of files not generated in this run.
 public enum Plugin {
   /// Reads protoc's request and returns what it wants to read back. Errors of the schema are part of the answer.
@@ -30,7 +31,7 @@ public enum Plugin {
     var options: [String: String] = [:]
     for pair in request.parameter.split(separator: ",") {
       let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2, ["emit", "module", "c_module", "imports"].contains(parts[0]) else {
+      guard parts.count == 2, ["emit", "module", "c_module", "imports", "title"].contains(parts[0]) else {
         throw GenerationError("unknown option '\(pair)'")
       }
       options[parts[0]] = parts[1]
@@ -52,6 +53,8 @@ public enum Plugin {
         schema)
     case "swift_services":
       return try SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
+    case "markdown":
+      return MarkdownEmitter(title: try option("title")).emit(schema)
     case let other:
       throw GenerationError("no emitter for '\(other)'")
     }

@@ -16,6 +16,8 @@ struct SourceText {
     for text in texts { line(text) }
   }
 
+  mutating func removeLast() { lines.removeLast() }
+
   /// A doc comment; nothing where there is none.
   mutating func documentation(_ texts: [String]) {
     for text in texts { line(text.isEmpty ? "///" : "/// " + text) }

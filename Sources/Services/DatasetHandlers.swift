@@ -23,7 +23,6 @@ public struct DatasetHandlers: DatasetServiceServer {
       let spec = try DatasetSpec(request.spec)
       try policy.check(spec.source.url)
       let (record, created) = try await registry.create(identity, spec, caller(context, request))
-      if created { log("dataset created", record, context) }
       return CreateDatasetResponse(dataset: dataset(record), created: created)
     }
   }
@@ -76,13 +75,13 @@ public struct DatasetHandlers: DatasetServiceServer {
   }
 
   public func cancelDataset(_ request: CancelDatasetRequest, context: ServerCallContext) async throws -> Dataset {
-    try await move("cancel asked for", request.dataset, context) {
+    try await move(request.dataset, context) {
       try await registry.cancel($0, caller(context, request))
     }
   }
 
   public func retryDataset(_ request: RetryDatasetRequest, context: ServerCallContext) async throws -> Dataset {
-    try await move("retry begun", request.dataset, context) { try await registry.retry($0, caller(context, request)) }
+    try await move(request.dataset, context) { try await registry.retry($0, caller(context, request)) }
   }
 
   public func deleteDataset(_ request: DeleteDatasetRequest, context: ServerCallContext) async throws
@@ -95,19 +94,18 @@ public struct DatasetHandlers: DatasetServiceServer {
       }
       if request.validateOnly { return DeleteDatasetResponse(dataset: dataset(before), artifacts: artifacts) }
       let record = try await registry.delete(before.key, caller(context, request))
-      log("dataset deleted", record, context)
       return DeleteDatasetResponse(dataset: dataset(record), artifacts: artifacts)
     }
   }
 
   public func undeleteDataset(_ request: UndeleteDatasetRequest, context: ServerCallContext) async throws -> Dataset {
-    try await move("dataset undeleted", request.dataset, context) {
+    try await move(request.dataset, context) {
       try await registry.undelete($0, caller(context, request))
     }
   }
 
   public func purgeDataset(_ request: PurgeDatasetRequest, context: ServerCallContext) async throws -> Dataset {
-    try await move("purge begun", request.dataset, context, showDeleted: true) {
+    try await move(request.dataset, context, showDeleted: true) {
       try await registry.purge($0, caller(context, request))
     }
   }
@@ -132,14 +130,12 @@ public struct DatasetHandlers: DatasetServiceServer {
   }
 
   private func move(
-    _ event: Logger.Message, _ reference: DatasetRef?, _ context: ServerCallContext, showDeleted: Bool = false,
+    _ reference: DatasetRef?, _ context: ServerCallContext, showDeleted: Bool = false,
     _ body: (DatasetKey) async throws -> DatasetRecord
   ) async throws -> Dataset {
     try await answering(context) {
       let before = try await visible(reference, context, showDeleted: showDeleted)
-      let record = try await body(before.key)
-      log(event, record, context)
-      return dataset(record)
+      return dataset(try await body(before.key))
     }
   }
 
@@ -156,6 +152,11 @@ public struct DatasetHandlers: DatasetServiceServer {
   private func answering<T>(_ context: ServerCallContext, _ body: () async throws -> T) async throws -> T {
     do { return try await body() } catch {
       let answer = RPCError(anything: error)
+      if let problem = error as? Datasets.Problem, !MethodReasons.allow(problem.reason, context.method) {
+        logger.error(
+          "a reason that the schema does not name",
+          metadata: ["method": "\(context.method.name)", "reason": "\(problem.reason.name)"])
+      }
       if answer.code == .internal {
         logger.error(
           "a call failed",
@@ -163,14 +164,5 @@ public struct DatasetHandlers: DatasetServiceServer {
       }
       throw answer
     }
-  }
-
-  private func log(_ message: Logger.Message, _ record: DatasetRecord, _ context: ServerCallContext) {
-    logger.info(
-      message,
-      metadata: [
-        "dataset_key": "\(record.key)", "generation": "\(record.generation)", "status": "\(record.status.rawValue)",
-        "operation": "\(record.operation?.id ?? 0)", "principal": "\(context.principal.uri)",
-      ])
   }
 }

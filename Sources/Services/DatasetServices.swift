@@ -28,11 +28,5 @@ public final class DatasetServices: Sendable {
   }
 
   /// Hands the change feed to those who watch, until the task is cancelled.
-  public func follow(_ feed: ChangeFeed) async {
-    for await batch in feed.changes() {
-      do { try await hub.changed(batch.map(\.subject), upTo: batch.last?.seq ?? 0) } catch {
-        logger.warning("watchers wait: their records cannot be read", metadata: ["error": "\(error)"])
-      }
-    }
-  }
+  public func follow(_ feed: ChangeFeed) async { await hub.follow(feed) }
 }

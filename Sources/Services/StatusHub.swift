@@ -1,3 +1,4 @@
+internal import CoreMachine
 internal import Datasets
 internal import FramedMessages
 internal import FramedRPC
@@ -16,6 +17,8 @@ public final class StatusHub: Sendable {
     var nextID: UInt64 = 1
     /// The highest change number that was handed out.
     var last: Int64 = 0
+    /// What the statement under way asks for; nil: for all that changed.
+    var asked: Set<Int64>? = []
     /// What is decided and not yet handed to its stream, in order.
     var outbox: [Delivery] = []
     /// Whether a thread is handing out.
@@ -76,6 +79,55 @@ public final class StatusHub: Sendable {
     deliver(current, only: id, endsSnapshot: known < 0 && resume != nil)
   }
 
+  /// Follows the change feed until cancelled. A change that comes with its record is handed out at once. Others are read:
+  /// where few datasets are watched, the records that changed among them are read with the change itself; else which
+  /// subjects changed is read first, and then the records of those that are watched.
+  func follow(_ feed: ChangeFeed) async {
+    await feed.follow(
+      reading: { [self] after in
+        let few = askForFew()
+        return few.map { ChangedRecords.statement(among: $0, after: after) } ?? ChangeFeed.subjects(after: after)
+      },
+      take: { [self] rows, after in
+        guard let asked = state.withLock({ $0.asked }) else {
+          let changes = try ChangeFeed.changes(rows)
+          guard let newest = changes.last?.seq else { return nil }
+          // Many records are not decoded on the database's thread.
+          try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            try await changed(changes.map(\.subject), upTo: newest)
+          }
+          return ChangeFeed.Seen(upTo: newest, isAll: changes.count < ChangeFeed.batch)
+        }
+        let changes = try ChangedRecords(rows)
+        guard changes.upTo > after else { return nil }
+        for record in changes.records { deliver(record, only: nil) }
+        // Of one that is watched since the statement was made, a change may have come between the watcher's own read of the
+        // record and the statement's snapshot.
+        try await changed(state.withLock { $0.watchers.keys.filter { !asked.contains($0) } }, upTo: changes.upTo)
+        return ChangeFeed.Seen(upTo: changes.upTo, isAll: true)
+      },
+      telling: ChangeFeed.Telling(channel: ToldRecord.channel) { [self] seq, text in
+        guard let told = ToldRecord(text) else { return false }
+        // Whoever watches from now on reads the record after its commit.
+        if state.withLock({ $0.watchers[told.pk] != nil }) {
+          guard let record = try? told.record() else { return false }
+          deliver(record, only: nil)
+        }
+        state.withLock { $0.last = max($0.last, seq) }
+        return true
+      })
+  }
+
+  /// Row keys of what is watched, remembered as what the next rows are about; nil: too many.
+  private func askForFew() -> [Int64]? {
+    state.withLock { state in
+      state.asked = state.watchers.count <= Self.few ? Set(state.watchers.keys) : nil
+      return state.asked.map(Array.init)
+    }
+  }
+  /// Most datasets whose records are read with the change itself.
+  static let few = 32
+
   /// Takes a batch of the change feed.
   public func changed(_ subjects: [Int64], upTo last: Int64) async throws {
     let watched = state.withLock { state in
@@ -84,17 +136,6 @@ public final class StatusHub: Sendable {
     }
     guard !watched.isEmpty else { return }
     for record in try await registry.records(pks: watched).values { deliver(record, only: nil) }
-  }
-
-  /// The feed's history is another one now: nobody's place in it means anything any more.
-  public func historyChanged() {
-    let all = state.withLock { state in
-      defer { state.watchers = [:] }
-      return state.watchers.values.flatMap(\.values)
-    }
-    for watcher in all {
-      watcher.stream.fail(RPCError(.unavailable, "the history of changes is another one; watch again"))
-    }
   }
 
   private var lastChange: Int64 { state.withLock { $0.last } }

@@ -201,6 +201,17 @@ struct CredentialStoreTests {
 
 @Suite("The table of principals, as a server reads it")
 struct PrincipalsFileTests {
+  @Test("Credentials are good from the moment they are issued")
+  func newcomer() throws {
+    let scratch = try Scratch()
+    let store = scratch.store()
+    _ = try store.prepareServer()
+    let file = PrincipalsFile(path: store.principalsPath, interval: .seconds(3600))
+    #expect(file["terrane:principal:mara"] == nil)
+    _ = try store.issue(name: "mara", role: .reader, to: scratch.path("mara"))
+    #expect(file["terrane:principal:mara"]?.role == .reader)
+  }
+
   @Test("An entry removed is an entry revoked, without a restart")
   func revocation() throws {
     let scratch = try Scratch()

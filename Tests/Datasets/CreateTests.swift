@@ -26,8 +26,10 @@ import Testing
     #expect(try await datasets.moves(dataset.pk) == ["create - DRAFT"])
   }
 
-  @Test(arguments: [DatasetState.purging, .purged]) func whereItWasPurged(_ state: DatasetState) async throws {
+  @Test(arguments: [DatasetState.purging, .purged], [false, true])
+  func whereItWasPurged(_ state: DatasetState, sameBody: Bool) async throws {
     let datasets = try await TestDatasets.shared()
+    let body = sameBody ? same : other
     let first = try await datasets.draft("purged-\(state)")
     _ = try await datasets.registry.delete(first.key, TestDatasets.caller())
     _ = try await datasets.registry.purge(first.key, TestDatasets.caller())
@@ -35,13 +37,13 @@ import Testing
       let duties = DatasetDuties(pool: datasets.pool, retention: 1)
       #expect(try await duties.purge(datasetPK: first.pk))
     }
-    let (second, created) = try await datasets.again(first, other)
+    let (second, created) = try await datasets.again(first, body)
     #expect(created)
     #expect(second.generation == 2)
     #expect(second.pk != first.pk)
     // The new life is what the key means from now on.
     #expect(try await datasets.registry.get(first.key).pk == second.pk)
-    let (third, again) = try await datasets.again(first, other)
+    let (third, again) = try await datasets.again(first, body)
     #expect(!again)
     #expect(third.pk == second.pk)
   }

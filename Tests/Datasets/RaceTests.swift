@@ -35,58 +35,144 @@ import Testing
     return await (first, second)
   }
 
+  /// Plays rounds, in turns giving one side and the other a lead that grows, until each side has won and at least
+  /// twelve were played.
+  private func untilBothWon(_ round: (_ lead: @escaping Lead) async throws -> Bool) async throws {
+    var wins = [0, 0]
+    for number in 0..<120 where number < 12 || wins.contains(0) {
+      let firstWon = try await round { side in
+        if side == number % 2 { try await Task.sleep(for: .milliseconds(number)) }
+      }
+      wins[firstWon ? 0 : 1] += 1
+    }
+    #expect(!wins.contains(0), "one side never won: \(wins)")
+  }
+  /// Waits where the side (0 or 1) is the one that gives a lead.
+  private typealias Lead = @Sendable (_ side: Int) async throws -> Void
+
   @Test func deleteAgainstPublish() async throws {
     let datasets = try await TestDatasets.shared()
     let driver = ChainDriver(datasets)
-    var published = 0
-    for round in 0..<12 {
+    try await untilBothWon { lead in
       let draft = try await datasets.draft("race")
       try await driver.run(draft, to: "verify")
       let (deleted, publish) = await atOnce(
         {
-          if round.isMultiple(of: 2) { try await Task.sleep(for: .milliseconds(round * 2)) }
+          try await lead(0)
           return try await datasets.registry.delete(draft.key, me)
-        }, { try await driver.succeed(draft) })
+        },
+        {
+          try await lead(1)
+          return try await driver.succeed(draft)
+        })
       _ = try deleted.get()
       let record = try await check(draft.key, datasets)
       #expect(record.state == .deleted)
-      if (try? publish.get()) != nil {
-        published += 1
-        #expect(record.formerState == .published)
-        #expect(record.operation?.state == .succeeded)
-      } else {
-        #expect(record.formerState == .draft)
-        #expect(record.operation?.state == .cancelling)
-      }
+      let published = (try? publish.get()) != nil
+      #expect(record.formerState == (published ? .published : .draft))
+      #expect(record.operation?.state == (published ? .succeeded : .cancelling))
       _ = try await datasets.registry.undelete(draft.key, me)
       _ = try await check(draft.key, datasets)
+      return published
     }
-    #expect(published > 0, "publishing never won")
   }
 
   @Test func cancelAgainstPublish() async throws {
     let datasets = try await TestDatasets.shared()
     let driver = ChainDriver(datasets)
-    for round in 0..<12 {
+    try await untilBothWon { lead in
       let draft = try await datasets.draft("race")
       try await driver.run(draft, to: "verify")
       let (cancel, publish) = await atOnce(
         {
-          if round.isMultiple(of: 2) { try await Task.sleep(for: .milliseconds(round * 2)) }
+          try await lead(0)
           return try await datasets.registry.cancel(draft.key, me)
-        }, { try await driver.succeed(draft) })
+        },
+        {
+          try await lead(1)
+          return try await driver.succeed(draft)
+        })
       let record = try await check(draft.key, datasets)
       switch (cancel, publish) {
       case (.success, .failure(let error)):
         #expect(error is ChainDriver.Refused)
         #expect(record.operation?.state == .cancelling)
         #expect(record.state == .draft)
+        return true
       case (.failure(let error), .success):
         #expect((error as? Problem)?.reason == .illegalMove)
         #expect(record.status == .ready)
         #expect(try await datasets.moves(draft.pk).contains { $0.hasPrefix("cancel") } == false)
-      default: Issue.record("cancel: \(cancel), publish: \(publish)")
+        return false
+      default:
+        Issue.record("cancel: \(cancel), publish: \(publish)")
+        return false
       }
+    }
+  }
+
+  /// A failed create is run again while somebody cancels: either there was nothing to cancel yet, or the new operation is.
+  @Test func retryAgainstCancel() async throws {
+    let datasets = try await TestDatasets.shared()
+    let driver = ChainDriver(datasets)
+    try await untilBothWon { lead in
+      let draft = try await datasets.draft("race")
+      try await driver.start(draft)
+      try await driver.fail(draft)
+      let failed = try #require(try await check(draft.key, datasets).operation?.id)
+      let (retry, cancel) = await atOnce(
+        {
+          try await lead(0)
+          return try await datasets.registry.retry(draft.key, me)
+        },
+        {
+          try await lead(1)
+          return try await datasets.registry.cancel(draft.key, me)
+        })
+      _ = try retry.get()
+      let record = try await check(draft.key, datasets)
+      #expect(record.operation?.retryOf == failed)
+      switch cancel {
+      case .success:
+        #expect(record.operation?.state == .cancelled)
+        return true
+      case .failure(let error):
+        #expect((error as? Problem)?.reason == .illegalMove)
+        #expect(record.operation?.state == .queued)
+        return false
+      }
+    }
+  }
+
+  /// A retry comes while the last task of a cancelled operation stops: either the operation is still being stopped, and the
+  /// retry says so, or a new one begins.
+  @Test func retryAgainstTheStopOfACancelledOperation() async throws {
+    let datasets = try await TestDatasets.shared()
+    let driver = ChainDriver(datasets)
+    try await untilBothWon { lead in
+      let draft = try await datasets.draft("race")
+      try await driver.start(draft)
+      let cancelling = try #require(try await datasets.registry.cancel(draft.key, me).operation)
+      #expect(cancelling.state == .cancelling)
+      let (retry, stop) = await atOnce(
+        {
+          try await lead(0)
+          return try await datasets.registry.retry(draft.key, me)
+        },
+        {
+          try await lead(1)
+          return try await driver.stop(draft)
+        })
+      _ = try stop.get()
+      let answered = try #require(try retry.get().operation)
+      let record = try await check(draft.key, datasets)
+      #expect(record.operation?.id == answered.id)
+      guard answered.id == cancelling.id else {
+        #expect(answered.retryOf == cancelling.id && record.operation?.state == .queued)
+        return true
+      }
+      #expect(answered.state == .cancelling && record.operation?.state == .cancelled)
+      return false
     }
   }
 

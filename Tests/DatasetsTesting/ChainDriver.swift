@@ -95,14 +95,15 @@ public struct ChainDriver: Sendable {
     try await succeed(record, layers: layers)
   }
 
-  // MARK: -
-
-  func currentJob(_ record: DatasetRecord) async throws -> String {
+  /// The type of the job that runs, or is to.
+  public func currentJob(_ record: DatasetRecord) async throws -> String {
     try await datasets.pool.query(
       "SELECT job_type FROM coremachine.jobs WHERE operation_id = $1 AND state IN ('QUEUED', 'RUNNING')",
       [.int64(operation(record))]
     ).oneRow().text("job_type")
   }
+
+  // MARK: -
 
   private func operation(_ record: DatasetRecord) throws -> Int64 {
     guard let operation = record.operation else { throw Refused() }

@@ -34,7 +34,8 @@ public final class TestDatasets: Sendable {
     var logger = Logger(label: "test-datasets")
     logger.logLevel = .critical
     let installer = DatabaseInstaller(
-      sqlFolder: Self.repository.appendingPathComponent("sql").path, pgstacFile: try Self.pgstacFile(), slots: 1)
+      sqlFolder: Self.repository.appendingPathComponent("sql").path, pgstacFile: try Self.pgstacFile(), slots: 1,
+      version: "test")
     let logins = try await installer.install(on: administrator, logger: logger)
     // What CoreMachine.start() does.
     for type in DatasetJobs.definitions {

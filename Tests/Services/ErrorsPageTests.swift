@@ -8,6 +8,7 @@ import JobTypes
 import PostgreSQL
 import ProtobufFacade
 import TaskProtocol
+import TerraneMessages
 import Testing
 
 @testable import Services
@@ -54,6 +55,14 @@ import Testing
     for entry in ReasonTable.entries { #expect(Self.page().contains("| `\(entry.name)` |")) }
   }
 
+  @Test func everyReasonThatAMethodNamesIsInTheTable() {
+    for method in DatasetServiceMethods.all + AdminServiceMethods.all {
+      for reason in method.reasons { #expect(ReasonTable.byName[reason] != nil, "\(method.name): \(reason)") }
+      #expect(!method.isUnary || method.defaultTimeout != nil, "\(method.name) states its deadline, for docs/api.md")
+    }
+    #expect(MethodReasons.general.allSatisfy { ReasonTable.byName[$0.name] != nil })
+  }
+
   @Test func whatGoesWrongBelowIsNotShown() {
     let secret = PostgresError(.server, "relation \"secret\" does not exist", sqlState: "42P01")
     let hidden = RPCError(anything: secret)
@@ -63,6 +72,8 @@ import Testing
     #expect(away.code == .unavailable)
     #expect(away.retryAfter != nil)
     #expect(!away.refused, "a commit whose answer was lost may have taken effect")
+    let noSpace = RPCError(anything: PostgresError(.server, "no room", sqlState: "53100"))
+    #expect(noSpace.code == .resourceExhausted && noSpace.message.contains("no space left"))
     let full = RPCError(anything: PostgresError(.overloaded, "full"))
     #expect(full.code == .unavailable)
     #expect(full.refused)

@@ -7,6 +7,7 @@ import FramedRPC
 import JobTypes
 import PostgreSQL
 import ProtobufFacade
+import Synchronization
 import TaskProtocol
 import TerraneMessages
 import Testing
@@ -170,9 +171,7 @@ import Testing
       }
       group.addTask {
         try await world.driver.start(record)
-        for _ in 0..<60 {
-          _ = try await world.datasets.pool.query("SELECT coremachine.touch(ARRAY[$1::bigint])", [.int64(record.pk)])
-        }
+        for n in 0..<60 { _ = try await world.touch([record.pk], told: n.isMultiple(of: 3)) }
         for _ in 0..<4 { try await world.driver.succeed(record) }
         return []
       }
@@ -185,6 +184,50 @@ import Testing
       let last = events.last { !$0.isBookmark }
       #expect(last?.message?.status == .ready)
       #expect(last?.seq == final)
+    }
+  }
+
+  private final class Numbers: Sendable {
+    let all = Mutex<Set<UInt64>>([])
+  }
+
+  /// Changes that come without their record are read: of a few datasets with the change itself, of more what changed first
+  /// and then what is watched. Those that come with it need no read.
+  @Test(.timeLimit(.minutes(1)), arguments: [1, StatusHub.few + 8], [true, false])
+  func manyDatasetsAreWatchedAtOnce(_ count: Int, told: Bool) async throws {
+    let world = try await World.shared()
+    let client = try await world.client(.editor)
+    var datasets: [Dataset] = []
+    for _ in 0..<count {
+      datasets.append(try #require(try await client.createDataset(World.create(try World.name())).dataset))
+    }
+    let seen = Numbers()
+    let all = try await withThrowingTaskGroup(of: [WatchEvent<DatasetStatus>].self) { group in
+      for dataset in datasets {
+        group.addTask {
+          try await events(client, dataset) { event in
+            seen.all.withLock { _ = $0.insert(event.seq) }
+            return true
+          }
+        }
+      }
+      var pks: [Int64] = []
+      for dataset in datasets {
+        pks.append(try await world.record(dataset).pk)
+        while world.services.hub.watchers(of: pks[pks.count - 1]) == 0 { try await Task.sleep(for: .milliseconds(2)) }
+      }
+      let last = UInt64(try await world.touch(pks, told: told))
+      let touched = (0..<UInt64(count)).map { last - $0 }
+      while !seen.all.withLock({ $0.isSuperset(of: touched) }) { try await Task.sleep(for: .milliseconds(2)) }
+      for dataset in datasets {
+        _ = try await client.cancelDataset(CancelDatasetRequest(dataset: .key(dataset)))
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(all.count == count)
+    for events in all {
+      checkOrder(events)
+      #expect(events.compactMap { $0.message?.status } == [.requested, .requested, .cancelled])
     }
   }
 

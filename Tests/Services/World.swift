@@ -1,4 +1,3 @@
-import CoreMachine
 import Credentials
 import Datasets
 import DatasetsTesting
@@ -8,12 +7,31 @@ import FramedRPC
 import JobTypes
 import Logging
 import PostgreSQL
+import PostgreSQLTesting
 import ProtobufFacade
 import TaskProtocol
 import TerraneMessages
 import Testing
 
+@testable import CoreMachine
 @testable import Services
+
+/// A log that nobody reads, but for what must not happen in any test.
+private struct Unheard: LogHandler {
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .warning
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+  func log(event: LogEvent) {
+    // The database goes before the process does; what it refuses is another matter.
+    let refused = event.metadata?["error"].map { "\($0)".hasPrefix("PostgreSQL server") } ?? false
+    if event.message == "a reason that the schema does not name" || refused {
+      Issue.record("\(event.message): \(event.metadata ?? [:])")
+    }
+  }
+}
 
 /// A server with the real router on a loopback port, its authority, and who may call it. One for all tests of the process.
 final class World: Sendable {
@@ -39,8 +57,7 @@ final class World: Sendable {
     store = CredentialStore(directory: root + "/credentials")
     let certificates = try store.prepareServer()
     authority = certificates.authority
-    var logger = Logger(label: "test-services")
-    logger.logLevel = .critical
+    let logger = Logger(label: "test-services") { _ in Unheard() }
     let access = Access(principals: PrincipalsFile(path: store.principalsPath, interval: .zero))
     services = DatasetServices(
       registry: datasets.registry, access: access,
@@ -55,24 +72,17 @@ final class World: Sendable {
     server = try RPCServer(
       configuration: configuration, router: services.router, authorizer: access, logger: logger)
     address = try await server.start()
-    follow()
+    try await follow()
   }
 
-  /// Hands changes to the watchers, as the engine's change feed does.
-  private func follow() {
-    Task { [services, datasets] in
-      var last: Int64 = 0
-      while true {
-        let rows = try? await datasets.administrator.query(
-          "SELECT subject, status_seq FROM coremachine.subjects WHERE status_seq > $1 ORDER BY status_seq LIMIT 500",
-          [.int64(last)])
-        if let rows, let newest = try rows.last?.int64("status_seq") {
-          try await services.hub.changed(try rows.map { try $0.int64("subject") }, upTo: newest)
-          last = newest
-        }
-        try await Task.sleep(for: .milliseconds(5))
-      }
-    }
+  /// Hands changes to the watchers, as a running server does.
+  private func follow() async throws {
+    let thread = try await TestCluster.shared().thread
+    let feed = ChangeFeed(
+      connection: ConnectionPool(datasets.settings, size: 1, thread: thread),
+      listener: NotificationListener(datasets.settings, thread: thread), poll: .seconds(1),
+      logger: Logger(label: "test-services") { _ in Unheard() })
+    Task { [services] in await services.follow(feed) }
   }
 
   /// A connection as a principal with a role; a name of its own each time.
@@ -108,6 +118,15 @@ final class World: Sendable {
       name: name,
       spec: TerraneMessages.DatasetSpec(
         type: .vector, source: .vector(VectorSource(url: url)), metadata: Metadata(title: title)))
+  }
+
+  /// Changes datasets outwardly without changing them; answers the last change's number. Not `told`: as when a transaction
+  /// changes many.
+  func touch(_ pks: [Int64], told: Bool) async throws -> Int64 {
+    try await datasets.pool.query(
+      "SELECT set_config('datasets.told', $1, true), coremachine.touch($2::bigint[]) AS n",
+      [.text(told ? "0" : "1000"), .int64Array(pks.map(Optional.init))]
+    ).oneRow().int64("n")
   }
 
   func record(_ dataset: Dataset) async throws -> DatasetRecord {

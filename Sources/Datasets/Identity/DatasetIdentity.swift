@@ -33,11 +33,14 @@ public struct DatasetIdentity: Sendable, Hashable, Codable {
     self.versionID = versionID
   }
 
-  /// The data's path below the public URL, without a trailing slash.
-  public var path: String {
+  /// As people write it: `dataset/resource/version`, or `@namespace/…`.
+  public var reference: String {
     let scope = namespace == Self.defaultNamespace ? "" : "@\(namespace)/"
-    return "/api/data/\(scope)\(datasetID)/\(resourceID)/\(versionID)"
+    return "\(scope)\(datasetID)/\(resourceID)/\(versionID)"
   }
+
+  /// The data's path below the public URL, without a trailing slash.
+  public var path: String { "/api/data/\(reference)" }
 
   /// Id of the STAC collection: `{namespace}:{dataset}:{resource}`.
   public var stacCollection: String { "\(namespace):\(datasetID):\(resourceID)" }

@@ -58,7 +58,7 @@ extension [UInt8] {
   }
 
   /// Nil where a character is no hex digit or their number is odd.
-  public init?(hexDigits text: String) {
+  public init?(hexDigits text: some StringProtocol) {
     let utf8 = Array<UInt8>(text.utf8)
     guard utf8.count.isMultiple(of: 2) else { return nil }
     self = []

@@ -10,11 +10,14 @@ public struct DatabaseInstaller: Sendable {
   public var pgstacFile: String
   /// Worker slots, each with a role of its own.
   public var slots: Int
+  /// Of the server: kept with the migrations it applies.
+  public var version: String
 
-  public init(sqlFolder: String, pgstacFile: String, slots: Int) {
+  public init(sqlFolder: String, pgstacFile: String, slots: Int, version: String) {
     self.sqlFolder = sqlFolder
     self.pgstacFile = pgstacFile
     self.slots = slots
+    self.version = version
   }
 
   /// The logins of one run of the server. Kept in memory only.
@@ -30,11 +33,14 @@ public struct DatabaseInstaller: Sendable {
 
   /// - Parameter administrator: a superuser's connection to the database.
   public func install(on administrator: PostgresConnection, logger: Logger) async throws -> Logins {
+    let migrations = try migrations()
+    try await migrations.check(on: administrator)
     try await administrator.execute(script: try read("\(sqlFolder)/bootstrap.sql"))
     try await installPgstac(administrator, logger)
-    let applied = try await migrations().apply(on: administrator)
+    let applied = try await migrations.apply(on: administrator)
     for migration in applied {
-      logger.info("migration applied", metadata: ["migration": "\(migration.number)_\(migration.name)"])
+      let number = String(format: "%04d", migration.number)
+      logger.info("migration applied", metadata: ["migration": "\(number)_\(migration.name)"])
     }
     return try await setLogins(administrator)
   }
@@ -49,7 +55,7 @@ public struct DatabaseInstaller: Sendable {
         }
         return Migrations.Migration(
           number: number, name: String(match.2), sql: "SET ROLE terrane_owner;\n" + (try read("\(sqlFolder)/\(file)")))
-      })
+      }, program: "terraned \(version)")
   }
 
   private func installPgstac(_ administrator: PostgresConnection, _ logger: Logger) async throws {
@@ -65,8 +71,25 @@ public struct DatabaseInstaller: Sendable {
         GRANT pgstac_ingest, pgstac_read TO terrane_server;
         GRANT pgstac_read TO terrane_dataapi;
         ALTER ROLE terrane_dataapi SET search_path = pgstac, public;
+        \(Self.pgstacCanBeRestored)
         """)
   }
+
+  /// pg_restore works with an empty search path, and functions of pgstac's generated columns name others by their bare
+  /// names: they get a path of their own.
+  private static let pgstacCanBeRestored = """
+    DO $$ DECLARE function regprocedure; BEGIN
+      FOR function IN
+        SELECT DISTINCT p.oid::regprocedure FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid
+          WHERE d.refclassid = 'pg_proc'::regclass
+            AND d.classid IN ('pg_attrdef'::regclass, 'pg_class'::regclass, 'pg_constraint'::regclass)
+            AND p.pronamespace = 'pgstac'::regnamespace
+            AND NOT EXISTS (SELECT FROM unnest(p.proconfig) setting WHERE setting LIKE 'search_path=%')
+      LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = pgstac, public', function);
+      END LOOP;
+    END $$;
+    """
 
   private func setLogins(_ administrator: PostgresConnection) async throws -> Logins {
     let logins = Logins(

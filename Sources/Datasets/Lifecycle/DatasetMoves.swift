@@ -1,6 +1,7 @@
 internal import CoreMachine
 internal import JobTypes
 internal import PostgreSQL
+internal import Synchronization
 
 /// The named calls that move a dataset. Each is one transaction: the move, its event, what follows from it (route, STAC item,
 /// operation), and the change number last.
@@ -11,10 +12,11 @@ struct DatasetMoves: Sendable {
   var pool: ConnectionPool
   /// From delete to purge, in seconds.
   var retention: Int64
+  var observer: any DatasetObserver = NoDatasetObserver()
 
   /// Ends the operation under way.
   func cancel(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move("cancel") { transaction in
+    try await move("cancel") { transaction, changes in
       let dataset = try await DatasetQueries.existing(key, on: transaction)
       guard let operation = dataset.operation, !operation.state.isTerminal else {
         if dataset.operation?.state == .cancelled, !dataset.state.isServed { return dataset }
@@ -22,8 +24,10 @@ struct DatasetMoves: Sendable {
       }
       guard operation.state != .cancelling else { return dataset }
       // Publishing locks the same row: where it was quicker, there is nothing to cancel any more.
-      guard try await cancelOperation(operation.id, transaction) else { throw LostRace() }
+      guard let end = try await cancelOperation(operation.id, transaction) else { throw LostRace() }
+      guard end.former != end.state else { return try await DatasetQueries.record(pk: dataset.pk, on: transaction) }
       try await event("cancel", dataset, to: dataset.state, caller, transaction)
+      changes.add(.operationCancel, dataset, from: end.former.rawValue, to: end.state.rawValue, caller)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
     }
@@ -34,7 +38,7 @@ struct DatasetMoves: Sendable {
     async throws -> DatasetRecord
   {
     let unchanged = try await Resumption.unchangedSource(of: key, on: pool)
-    return try await move("retry") { transaction in
+    return try await move("retry") { transaction, changes in
       if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "RetryDataset", transaction) {
         return try await DatasetQueries.record(pk: pk, on: transaction)
       }
@@ -46,9 +50,11 @@ struct DatasetMoves: Sendable {
       else { throw illegal("retry", dataset, because: "its last operation did not fail") }
       try await hold(dataset, transaction)
       let resumption = unchanged == operation.id ? try await Resumption.find(of: operation, on: transaction) : nil
-      try await begin(
+      let begun = try await begin(
         dataset, retryOf: operation.id, at: resumption, parameters: firstParameters(dataset), transaction)
-      try await event("retry", dataset, to: .draft, caller, transaction)
+      try await event("retry", dataset, to: .draft, operation: begun, caller, transaction)
+      changes.add(
+        .datasetRetry, dataset, from: "DRAFT", to: "DRAFT", operation: begun, retryOf: operation.id, caller)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
     }
@@ -56,7 +62,7 @@ struct DatasetMoves: Sendable {
 
   /// Withdraws a dataset: route and STAC item go, a running operation is cancelled, tables stay until purge.
   func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move("delete") { transaction in
+    try await move("delete") { transaction, changes in
       if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "DeleteDataset", transaction) {
         return try await DatasetQueries.record(pk: pk, on: transaction)
       }
@@ -67,7 +73,9 @@ struct DatasetMoves: Sendable {
         throw illegal("delete", dataset, because: "it is being purged")
       }
       if let operation = dataset.operation, !operation.state.isTerminal, operation.state != .cancelling {
-        _ = try await cancelOperation(operation.id, transaction)
+        if let end = try await cancelOperation(operation.id, transaction), end.former != end.state {
+          changes.add(.operationCancel, dataset, from: end.former.rawValue, to: end.state.rawValue, caller)
+        }
       }
       // With the operation: one that was begun meanwhile would run on in a deleted dataset.
       try await transaction.compareAndSet(
@@ -82,6 +90,7 @@ struct DatasetMoves: Sendable {
         ])
       try await transaction.query("SELECT datasets.withdraw($1)", [.int64(dataset.pk)])
       try await event("delete", dataset, to: .deleted, caller, transaction)
+      changes.add(.datasetDelete, dataset, from: dataset.state.rawValue, to: "DELETED", caller)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
     }
@@ -89,7 +98,7 @@ struct DatasetMoves: Sendable {
 
   /// Brings a deleted dataset back as it was published. A cancelled operation stays cancelled.
   func undelete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move("undelete") { transaction in
+    try await move("undelete") { transaction, changes in
       let dataset = try await DatasetQueries.existing(key, on: transaction)
       guard dataset.state == .deleted, let former = dataset.formerState else {
         throw illegal(
@@ -104,6 +113,7 @@ struct DatasetMoves: Sendable {
         try await transaction.query("SELECT datasets.restore($1)", [.int64(dataset.pk)])
       }
       try await event("undelete", dataset, to: former, caller, transaction)
+      changes.add(.datasetUndelete, dataset, from: "DELETED", to: former.rawValue, caller)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
     }
@@ -111,7 +121,7 @@ struct DatasetMoves: Sendable {
 
   /// Begins the end of a deleted dataset: nothing undeletes it any more, its identity is free, a duty removes what it left.
   func purge(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await move("purge") { transaction in
+    try await move("purge") { transaction, changes in
       let dataset = try await DatasetQueries.existing(key, .all, on: transaction)
       if dataset.state == .purging || dataset.state == .purged { return dataset }
       guard dataset.state == .deleted else { throw illegal("purge", dataset, because: "it is not deleted") }
@@ -122,6 +132,7 @@ struct DatasetMoves: Sendable {
         "SELECT coremachine.schedule_duty('purge', $1)",
         [.text(String(dataset.pk))])
       try await event("purge", dataset, to: .purging, caller, transaction)
+      changes.add(.datasetPurge, dataset, from: "DELETED", to: "PURGING", caller)
       try await touch(dataset, transaction)
       return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
     }
@@ -131,13 +142,19 @@ struct DatasetMoves: Sendable {
 
   /// Runs a move; where a compare-and-set lost to another call, or the database chose it as a deadlock's victim (pgstac
   /// drops partitions that others read), looks again. `name` also names the statement boundaries at
-  /// which crash tests end the process.
-  func move<T: Sendable>(_ name: String, _ body: @Sendable @escaping (PostgresTransaction) async throws -> T)
-    async throws -> T
-  {
+  /// which crash tests end the process. What `body` notes as changed is told to the observer once it is committed.
+  func move<T: Sendable>(
+    _ name: String, _ body: @Sendable @escaping (PostgresTransaction, MoveChanges) async throws -> T
+  ) async throws -> T {
     for _ in 0..<4 {
+      // Of this try alone: one that is rolled back has changed nothing.
+      let changes = MoveChanges()
       do {
-        return try await pool.transaction(TransactionOptions(failPoints: name), body)
+        let answer = try await pool.transaction(TransactionOptions(failPoints: name)) { transaction in
+          try await body(transaction, changes)
+        }
+        observer.committed(changes.all)
+        return answer
       } catch is LostRace {
         continue
       } catch let error as PostgresError where error.isDeadlock {
@@ -147,11 +164,23 @@ struct DatasetMoves: Sendable {
     throw Problem(.overloaded, "the dataset changes faster than this call can follow; try again")
   }
 
-  /// True where the cancel holds, false where the operation had ended otherwise.
-  func cancelOperation(_ id: Int64, _ transaction: PostgresTransaction) async throws -> Bool {
-    let row = try await transaction.query("SELECT coremachine.cancel_operation($1) AS state", [.int64(id)]).first
-    let state = try row?.optionalText("state").flatMap(OperationState.init(rawValue:))
-    return state == .cancelling || state == .cancelled
+  /// The operation's state before and after, equal where another call had cancelled it already; nil where it had ended
+  /// otherwise.
+  func cancelOperation(_ id: Int64, _ transaction: PostgresTransaction) async throws
+    -> (former: OperationState, state: OperationState)?
+  {
+    // The row is locked first, so that what it was before is what this call cancels.
+    let row = try await transaction.query(
+      """
+      WITH held AS (SELECT operation_id, state FROM coremachine.operations WHERE operation_id = $1 FOR NO KEY UPDATE)
+      SELECT held.state AS former, coremachine.cancel_operation(held.operation_id) AS state FROM held
+      """, [.int64(id)]
+    ).first
+    guard let former = try row?.optionalText("former").flatMap(OperationState.init(rawValue:)),
+      let state = try row?.optionalText("state").flatMap(OperationState.init(rawValue:)),
+      state == .cancelling || state == .cancelled
+    else { return nil }
+    return (former, state)
   }
 
   /// Locks a dataset's row as it was read: nobody else moves it, or begins an operation of it, until this transaction ends.
@@ -163,25 +192,29 @@ struct DatasetMoves: Sendable {
       """, [.int64(dataset.pk), .text(dataset.state.rawValue), .optional(dataset.operation?.id)])
   }
 
-  /// Starts a new operation of a dataset whose row the transaction holds.
+  /// Starts a new operation of a dataset whose row the transaction holds. Returns its number.
   func begin(
     _ dataset: DatasetRecord, retryOf: Int64?, at resumption: Resumption? = nil, parameters: String,
     _ transaction: PostgresTransaction
-  ) async throws {
-    try await transaction.compareAndSet(
+  ) async throws -> Int64 {
+    let begun = try await transaction.query(
       """
       WITH begun AS (SELECT (coremachine.begin_operations(ARRAY[$1::bigint], ARRAY['create'], ARRAY[$2::bigint],
         ARRAY[$3::text], ARRAY[$4::text], ARRAY[$5::integer]))[1] AS id)
-      UPDATE datasets.datasets SET operation_id = begun.id, updated_at = now() FROM begun WHERE pk = $1 RETURNING 1
+      UPDATE datasets.datasets SET operation_id = begun.id, updated_at = now() FROM begun WHERE pk = $1
+      RETURNING operation_id
       """,
       [
         .int64(dataset.pk), .optional(retryOf), .text(resumption?.jobType ?? JobType.probe),
         .text(resumption?.parameters ?? parameters), .int32(resumption?.step ?? 1),
       ])
+    guard let row = begun.first else { throw LostRace() }
+    return try row.int64("operation_id")
   }
 
   func event(
-    _ name: String, _ dataset: DatasetRecord, to: DatasetState, _ caller: Caller, _ transaction: PostgresTransaction
+    _ name: String, _ dataset: DatasetRecord, to: DatasetState, operation: Int64? = nil, _ caller: Caller,
+    _ transaction: PostgresTransaction
   ) async throws {
     try await transaction.query(
       """
@@ -190,7 +223,7 @@ struct DatasetMoves: Sendable {
       """,
       [
         .int64(dataset.pk), .text(caller.principal), .text(name), .text(dataset.state.rawValue), .text(to.rawValue),
-        caller.requestID.map { .bytea($0) } ?? .null, dataset.operation.map { .int64($0.id) } ?? .null,
+        caller.requestID.map { .bytea($0) } ?? .null, .optional(operation ?? dataset.operation?.id),
       ])
   }
 
@@ -207,6 +240,25 @@ struct DatasetMoves: Sendable {
         "state": dataset.state.rawValue, "status": dataset.status.rawValue,
         "legal_moves": dataset.legalCalls.joined(separator: ", "),
       ])
+  }
+}
+
+/// What a transaction changed, to be told once it is committed.
+final class MoveChanges: Sendable {
+  private let events = Mutex<[DatasetEvent]>([])
+
+  var all: [DatasetEvent] { events.withLock { $0 } }
+
+  func add(
+    _ name: EventName, _ dataset: DatasetRecord, from: String, to: String, operation: Int64? = nil,
+    retryOf: Int64? = nil, _ caller: Caller
+  ) {
+    var event = DatasetEvent(name, subject: dataset.pk, from: from, to: to, actor: caller.principal)
+    event.dataset = EventSubject(dataset)
+    event.operation = operation ?? dataset.operation?.id
+    event.retryOf = retryOf
+    event.requestID = caller.requestID
+    events.withLock { $0.append(event) }
   }
 }
 

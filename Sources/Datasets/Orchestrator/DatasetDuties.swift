@@ -6,9 +6,10 @@ public struct DatasetDuties: Sendable {
   private let pool: ConnectionPool
   private let moves: DatasetMoves
 
-  public init(pool: ConnectionPool, retention: Int64) {
+  /// - Parameter observer: is told of changes once they are committed.
+  public init(pool: ConnectionPool, retention: Int64, observer: any DatasetObserver = NoDatasetObserver()) {
     self.pool = pool
-    moves = DatasetMoves(pool: pool, retention: retention)
+    moves = DatasetMoves(pool: pool, retention: retention, observer: observer)
   }
 
   /// The duties as CoreMachine runs them.
@@ -38,24 +39,43 @@ public struct DatasetDuties: Sendable {
 
   /// One step of a purge: true once everything the dataset left is gone and it is PURGED.
   func purge(datasetPK: Int64) async throws -> Bool {
+    switch try await purgeStep(datasetPK) {
+    case .waits: return false
+    case .nothingToDo: return true
+    case .finished(let operation):
+      var event = DatasetEvent(
+        .datasetFinishPurge, subject: datasetPK, from: "PURGING", to: "PURGED", actor: "terrane:purge")
+      event.operation = operation
+      moves.observer.committed([event])
+      return true
+    }
+  }
+
+  private enum PurgeStep: Sendable {
+    case waits, nothingToDo
+    /// By this very step, rather than before.
+    case finished(operation: Int64?)
+  }
+
+  private func purgeStep(_ datasetPK: Int64) async throws -> PurgeStep {
     try await pool.transaction(TransactionOptions(failPoints: "purge_duty")) { transaction in
       guard
         let row = try await transaction.query(
           """
-          SELECT d.state, o.state AS operation_state FROM datasets.datasets d
+          SELECT d.state, d.operation_id, o.state AS operation_state FROM datasets.datasets d
           LEFT JOIN coremachine.operations o ON o.operation_id = d.operation_id WHERE d.pk = $1
           """, [.int64(datasetPK)]
         ).first
-      else { return true }
-      guard try row.text("state") == DatasetState.purging.rawValue else { return true }
+      else { return .nothingToDo }
+      guard try row.text("state") == DatasetState.purging.rawValue else { return .nothingToDo }
       // The old operation ends first: it may still be making things.
       if let state = try row.optionalText("operation_state"), !["SUCCEEDED", "FAILED", "CANCELLED"].contains(state) {
-        return false
+        return .waits
       }
       _ = try await transaction.query("SELECT coremachine.ledger_doom($1, NULL, interval '0')", [.int64(datasetPK)])
       let left = try await transaction.query(
         "SELECT 1 FROM coremachine.ledger WHERE subject = $1 AND state <> 'GONE' LIMIT 1", [.int64(datasetPK)])
-      guard left.isEmpty else { return false }
+      guard left.isEmpty else { return .waits }
       try await transaction.compareAndSet(
         """
         UPDATE datasets.datasets SET state = 'PURGED', purged_at = now(), updated_at = now(), publication = NULL
@@ -67,7 +87,7 @@ public struct DatasetDuties: Sendable {
         VALUES ($1, 'terrane:purge', 'finish_purge', 'PURGING', 'PURGED')
         """, [.int64(datasetPK)])
       _ = try await transaction.query("SELECT coremachine.touch(ARRAY[$1::bigint])", [.int64(datasetPK)])
-      return true
+      return .finished(operation: try row.optionalInt64("operation_id"))
     }
   }
 }

@@ -39,6 +39,8 @@ public enum DatasetJobs {
         "SELECT pg_total_relation_size(c.oid) AS bytes FROM pg_class c WHERE c.oid = to_regclass($1)",
         [.text("\(staging).\(table)")])
       guard let row = size.first else {
+        // Where the connection was lost during COMMIT the adoption runs again, and finds what it has done.
+        if try await isAdopted(table, context) { continue }
         throw ProblemReport(reason: "INTERNAL", message: "the load reported a table that is not there: \(table)")
       }
       _ = try await context.transaction.query(
@@ -56,6 +58,18 @@ public enum DatasetJobs {
           """)
     }
     return context.result
+  }
+
+  /// Whether this very attempt's table is in schema `data` already.
+  private static func isAdopted(_ table: String, _ context: AdoptionContext) async throws -> Bool {
+    let identifier = ServedTable.identifier(table)
+    let present = try await context.transaction.query(
+      """
+      SELECT 1 FROM coremachine.ledger
+      WHERE task_id = $1 AND attempt = $2 AND kind = 'table' AND identifier = $3 AND state = 'PRESENT'
+        AND to_regclass($3) IS NOT NULL
+      """, [.int64(context.taskID), .int32(context.attempt), .text(identifier)])
+    return !present.isEmpty
   }
 }
 

@@ -46,6 +46,7 @@ extension Reason {
   public static let overloaded = Reason("OVERLOADED")
   public static let databaseUnavailable = Reason("DATABASE_UNAVAILABLE")
   public static let diskLow = Reason("DISK_LOW")
+  public static let diskFull = Reason("DISK_FULL")
   public static let permissionDenied = Reason("PERMISSION_DENIED")
   public static let verifyFailed = Reason("VERIFY_FAILED")
   public static let cancelled = Reason("CANCELLED")

@@ -49,8 +49,8 @@ public enum ReasonTable {
       "LAYER_NOT_FOUND", .request, "The source has no layer of that name.",
       "Choose one of the layers listed in the details."),
     fixable(
-      "LAYER_AMBIGUOUS", .request, "The source has several layers and none was named.",
-      "Name one of the layers listed in the details (--layer)."),
+      "LAYER_AMBIGUOUS", .request, "Several layers of the source have one name.",
+      "Rename them in the source, or name another of the layers listed in the details (--layer)."),
   ]
 
   private static let source: [ReasonEntry] = [
@@ -70,7 +70,7 @@ public enum ReasonTable {
       "SOURCE_CHANGED", .source, "The source changed while it was read.", "Retry once nobody writes to it."),
     fixable(
       "FORMAT_UNSUPPORTED", .source, "No allowed driver can read the source.",
-      "Convert it to GeoPackage, GeoJSON, a zipped Shapefile or CSV."),
+      "Convert it to GeoPackage or FlatGeobuf; what is read is in the message."),
     fixable(
       "FORMAT_REFUSED", .source, "The format is refused: it can point at other files or hosts.",
       "Give the data itself rather than a file that refers to it."),
@@ -78,6 +78,9 @@ public enum ReasonTable {
     fixable(
       "SOURCE_INCOMPLETE", .source, "A part of the source is missing.",
       "Put the part that is named beside the file (a shapefile is .shp, .shx and .dbf)."),
+    fixable(
+      "SOURCE_TOO_LARGE", .source, "The source is larger than its format's reader can hold in memory.",
+      "Convert it to GeoPackage or FlatGeobuf, or split it."),
     fixable("SOURCE_IN_USE", .source, "Another program is writing to the source.", "Close that program, then retry."),
     fixable(
       "ARCHIVE_REFUSED", .source, "The archive is unsafe to unpack.",
@@ -150,10 +153,14 @@ public enum ReasonTable {
     notFixable("DISK_FULL", .resource, "The disk ran full.", "Free disk space on the server, then retry."),
     notFixable(
       "OUT_OF_MEMORY", .resource, "A step needed more memory than it may use.", "Split the source, or raise the limit."),
-    notFixable("TIMEOUT", .resource, "A step took longer than it may.", "Retry; split the source if it happens again."),
+    notFixable(
+      "TASK_TIME_LIMIT", .resource, "A step took longer than it may.", "Retry; split the source if it happens again."),
+    notFixable(
+      "TASK_SILENT", .system, "A step's process reported nothing for too long.",
+      "Retry; report the source if it happens again."),
     notFixable(
       "CRASH_LOOP", .system, "A step's process died again and again.", "Report the source: it crashes its reader."),
-    notFixable("WORKER_CRASHED", .system, "A step's process died.", "Retry; report the source if it happens again."),
+    notFixable("TASK_CRASHED", .system, "A step's process died.", "Retry; report the source if it happens again."),
   ]
 
   private static let system: [ReasonEntry] = [

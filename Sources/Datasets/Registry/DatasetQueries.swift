@@ -3,13 +3,17 @@ internal import PostgreSQL
 /// The reads that answers and moves are made of.
 enum DatasetQueries {
   /// Records by row key; one that does not exist is absent.
-  static func records(pks: [Int64], on session: some PostgresSession) async throws -> [Int64: DatasetRecord] {
+  ///
+  /// - Parameter knownSpecs: specs by their stored text, which need no parsing.
+  static func records(
+    pks: [Int64], knownSpecs: [String: DatasetSpec] = [:], on session: some PostgresSession
+  ) async throws -> [Int64: DatasetRecord] {
     guard !pks.isEmpty else { return [:] }
     let rows = try await session.query(
       "SELECT \(DatasetRecord.columns) FROM datasets.records WHERE pk = ANY ($1)", [.int64Array(pks)])
     var records: [Int64: DatasetRecord] = [:]
     for row in rows.rows {
-      let record = try DatasetRecord(row)
+      let record = try DatasetRecord(row, knownSpecs: knownSpecs)
       records[record.pk] = record
     }
     return records
@@ -39,7 +43,7 @@ enum DatasetQueries {
       SELECT \(DatasetRecord.columns) FROM datasets.records
       WHERE key = $1 AND state NOT IN \(lives.rawValue) ORDER BY generation DESC LIMIT 1
       """, [.bytea(key.bytes)])
-    return try rows.rows.first.map(DatasetRecord.init)
+    return try rows.rows.first.map { try DatasetRecord($0) }
   }
 
   /// As `newest`, or `DATASET_NOT_FOUND`.
@@ -65,7 +69,7 @@ enum DatasetQueries {
         .int64(page.before), .text(page.namespace), .text(page.datasetID), .bool(page.showDeleted),
         .int64(Int64(page.limit)), page.namespaces.map { .textArray($0) } ?? .null,
       ])
-    return try rows.rows.map(DatasetRecord.init)
+    return try rows.rows.map { try DatasetRecord($0) }
   }
 }
 

@@ -72,14 +72,14 @@ public struct DatasetRecord: Sendable {
   static let columns = """
     pk, key, generation, namespace, dataset_id, resource_id, version_id, state, former_state, spec::text AS spec,
     result::text AS result, status_seq, operation_id, operation_kind, operation_state, retry_of,
-    operation_problem::text AS operation_problem, step_weights, operation_created_us,
-    operation_started_us, operation_ended_us, progress_step, progress_job_type, progress_phase, progress_done,
-    progress_total, progress_unit, progress_message, progress_fraction, progress_rate, progress_warnings, created_us,
-    updated_us, published_us, deleted_us, purge_us
+    operation_problem::text AS operation_problem, step_weights, operation_created_at,
+    operation_started_at, operation_ended_at, progress_step, progress_job_type, progress_phase, progress_done,
+    progress_total, progress_unit, progress_message, progress_fraction, progress_rate, progress_warnings, created_at,
+    updated_at, published_at, deleted_at, purge_at
     """
 
   /// Reads a row of datasets.records with `columns`.
-  init(_ row: PGResult.Row) throws {
+  init(_ row: PGResult.Row, knownSpecs: [String: DatasetSpec] = [:]) throws {
     pk = try row.int64("pk")
     guard let key = DatasetKey(bytes: try row.bytes("key")) else { throw RecordError.malformed("key", pk) }
     self.key = key
@@ -90,14 +90,15 @@ public struct DatasetRecord: Sendable {
     guard let state = DatasetState(rawValue: try row.text("state")) else { throw RecordError.malformed("state", pk) }
     self.state = state
     formerState = try row.optionalText("former_state").flatMap(DatasetState.init(rawValue:))
-    spec = try DatasetSpec(storedJSON: row.text("spec"))
+    let stored = try row.text("spec")
+    spec = try knownSpecs[stored] ?? SpecCache.shared.spec(of: stored)
     result = try row.optionalText("result").map { try JSON.decode(DatasetResult.self, from: $0) }
     statusSeq = try row.int64("status_seq")
-    created = try row.int64("created_us")
-    updated = try row.int64("updated_us")
-    published = try row.optionalInt64("published_us")
-    deleted = try row.optionalInt64("deleted_us")
-    purge = try row.optionalInt64("purge_us")
+    created = try row.timestamp("created_at").microsecondsSince1970
+    updated = try row.timestamp("updated_at").microsecondsSince1970
+    published = try row.optionalTimestamp("published_at")?.microsecondsSince1970
+    deleted = try row.optionalTimestamp("deleted_at")?.microsecondsSince1970
+    purge = try row.optionalTimestamp("purge_at")?.microsecondsSince1970
     operation = try OperationSummary(row)
     progress = try ProgressSummary(row)
   }
@@ -116,9 +117,9 @@ extension DatasetRecord.OperationSummary {
     retryOf = try row.optionalInt64("retry_of")
     problem = try row.optionalText("operation_problem").map { try Problem(taskReport: $0) }
     stepWeights = try row.optionalArray("step_weights")
-    created = try row.int64("operation_created_us")
-    started = try row.optionalInt64("operation_started_us")
-    ended = try row.optionalInt64("operation_ended_us")
+    created = try row.timestamp("operation_created_at").microsecondsSince1970
+    started = try row.optionalTimestamp("operation_started_at")?.microsecondsSince1970
+    ended = try row.optionalTimestamp("operation_ended_at")?.microsecondsSince1970
   }
 
 }

@@ -12,12 +12,14 @@ public final class DatasetRegistry: Sendable {
   ///   - writers: the write connections that group commit runs on.
   ///   - pool: for everything else.
   ///   - retention: seconds from delete to purge.
+  ///   - observer: is told of changes once they are committed.
   ///   - clock: the time as RFC 3339 in UTC.
   public init(
-    writers: CommitLanes, pool: ConnectionPool, retention: Int64, clock: @escaping @Sendable () -> String
+    writers: CommitLanes, pool: ConnectionPool, retention: Int64,
+    observer: any DatasetObserver = NoDatasetObserver(), clock: @escaping @Sendable () -> String
   ) {
     self.pool = pool
-    self.moves = DatasetMoves(pool: pool, retention: retention)
+    self.moves = DatasetMoves(pool: pool, retention: retention, observer: observer)
     self.clock = clock
     creates = GroupCommit(
       lanes: writers, failPoints: "create_batch", size: { $0.byteCount },
@@ -30,12 +32,18 @@ public final class DatasetRegistry: Sendable {
   {
     let key = DatasetKey(of: identity)
     let row = CreateRow(
-      identity: identity, key: key, spec: try spec.storedJSON(),
+      identity: identity, key: key, spec: try spec.storedJSON(), specValue: spec,
       firstParameters: try parameters(ChainSubject(identity: identity, spec: spec, requestedAt: clock())),
       type: spec.type, principal: caller.principal, requestID: caller.requestID, bodyHash: caller.bodyHash)
     for _ in 0..<4 {
       switch try await creates.submit(row) {
-      case .answered(let dataset, let created): return (dataset, created)
+      case .answered(let dataset, let created, let made):
+        if made {
+          let changes = MoveChanges()
+          changes.add(.datasetCreate, dataset, from: "NONE", to: "DRAFT", caller)
+          moves.observer.committed(changes.all)
+        }
+        return (dataset, created)
       case .requestIDReused: throw RequestLog.reused
       case .undecided:
         if let answer = try await createAgainst(row, spec, caller) { return answer }
@@ -48,7 +56,7 @@ public final class DatasetRegistry: Sendable {
   private func createAgainst(_ row: CreateRow, _ spec: DatasetSpec, _ caller: Caller) async throws
     -> (dataset: DatasetRecord, created: Bool)?
   {
-    try await moves.move("create") { [moves] transaction in
+    try await moves.move("create") { [moves] transaction, changes in
       if case .replay(let pk, let created) = try await RequestLog.enter(caller, method: "CreateDataset", transaction) {
         return (try await DatasetQueries.record(pk: pk, on: transaction), created)
       }
@@ -70,8 +78,9 @@ public final class DatasetRegistry: Sendable {
           [.int64(dataset.pk), .json(row.spec), .optional(dataset.operation?.id)])
         _ = try await transaction.query(
           "SELECT coremachine.ledger_doom($1, NULL, interval '0')", [.int64(dataset.pk)])
-        try await moves.begin(dataset, retryOf: nil, parameters: row.firstParameters, transaction)
-        try await moves.event("create", dataset, to: .draft, caller, transaction)
+        let begun = try await moves.begin(dataset, retryOf: nil, parameters: row.firstParameters, transaction)
+        try await moves.event("create", dataset, to: .draft, operation: begun, caller, transaction)
+        changes.add(.datasetCreate, dataset, from: "DRAFT", to: "DRAFT", operation: begun, caller)
         try await RequestLog.record(caller, method: "CreateDataset", datasetPK: dataset.pk, created: true, transaction)
         try await moves.touch(dataset, transaction)
         return (try await DatasetQueries.record(pk: dataset.pk, on: transaction), true)

@@ -63,7 +63,9 @@ extension RPCError {
       refused = true
     case let failure as PostgresError:
       // Never REFUSED: a commit whose answer was lost may have taken effect.
-      if failure.isConnectionFailure || failure.isTransient {
+      if failure.isDiskFull {
+        self.init(Datasets.Problem(.diskFull, "the database has no space left"))
+      } else if failure.isConnectionFailure || failure.isTransient {
         self.init(Datasets.Problem(.databaseUnavailable, "the database does not answer"))
       } else {
         self.init(Datasets.Problem(.internalError, "the database refused a statement"))

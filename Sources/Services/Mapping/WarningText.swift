@@ -11,6 +11,7 @@ enum WarningText {
     "DIMENSIONS_DROPPED": "geometries whose height or measure was dropped",
     "COLUMNS_RENAMED": "columns with another name than in the source",
     "FID_REPLACED": "feature ids that were not unique; numbered anew",
+    "LAYER_SKIPPED": "layers left out: they have no geometries or no features",
     "CRS_ASSUMED": "EPSG:4326 assumed, as all coordinates fit it",
     "CRS_FROM_REQUEST": "the coordinate reference system is the request's",
     "DATE_INVALID": "dates or times that do not exist, stored as null",

@@ -7,29 +7,32 @@ public import FramedRPC
 public enum DatasetServiceMethods {
   /// Asks for a dataset. Answers at once with its record; watch it with WatchStatus.
   /// An equal request for a dataset that exists is answered with that dataset and `created` false.
-  public static let createDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CreateDataset", idempotency: .requestID, role: "editor")
+  public static let createDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CreateDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_TYPE_UNSUPPORTED", "OPTION_UNSUPPORTED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS", "REQUEST_ID_REUSED", "DATASET_EXISTS", "DATASET_DELETED"])
   /// The record of a dataset.
-  public static let getDataset = MethodDescriptor(name: "terrane.v1.DatasetService/GetDataset", idempotency: .idempotent, role: "reader")
+  public static let getDataset = MethodDescriptor(name: "terrane.v1.DatasetService/GetDataset", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
   /// Datasets by page, newest first.
-  public static let listDatasets = MethodDescriptor(name: "terrane.v1.DatasetService/ListDatasets", idempotency: .idempotent, role: "reader")
+  public static let listDatasets = MethodDescriptor(name: "terrane.v1.DatasetService/ListDatasets", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_PAGE_TOKEN"])
   /// The newest status at once, then every change; ends when the current operation has ended, unless `follow`.
-  public static let watchStatus = MethodDescriptor(name: "terrane.v1.DatasetService/WatchStatus", stream: .latest, keyField: "dataset_key", idempotency: .idempotent, role: "reader")
+  public static let watchStatus = MethodDescriptor(name: "terrane.v1.DatasetService/WatchStatus", stream: .latest, keyField: "dataset_key", idempotency: .idempotent, role: "reader", reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
   /// Ends the operation under way; nothing of it is published.
-  public static let cancelDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CancelDataset", idempotency: .idempotent, role: "editor")
+  public static let cancelDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CancelDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
   /// Runs a failed or cancelled create again, as a new operation.
-  public static let retryDataset = MethodDescriptor(name: "terrane.v1.DatasetService/RetryDataset", idempotency: .requestID, role: "editor")
+  public static let retryDataset = MethodDescriptor(name: "terrane.v1.DatasetService/RetryDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED"])
   /// Withdraws a dataset. It can be brought back with UndeleteDataset until it is purged.
-  public static let deleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/DeleteDataset", idempotency: .requestID, role: "editor")
+  public static let deleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/DeleteDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED"])
   /// Brings a deleted dataset back as it was published.
-  public static let undeleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/UndeleteDataset", idempotency: .idempotent, role: "editor")
+  public static let undeleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/UndeleteDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
   /// Removes a deleted dataset for good; its identity is free at once.
-  public static let purgeDataset = MethodDescriptor(name: "terrane.v1.DatasetService/PurgeDataset", idempotency: .idempotent, role: "editor")
+  public static let purgeDataset = MethodDescriptor(name: "terrane.v1.DatasetService/PurgeDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
 
   /// In the schema's order.
   public static let all: [MethodDescriptor] = [createDataset, getDataset, listDatasets, watchStatus, cancelDataset, retryDataset, deleteDataset, undeleteDataset, purgeDataset]
 }
 
 /// Datasets: asked for, watched, deleted.
+///
+/// Every call may be refused with the general reasons: INVALID_ARGUMENT, PERMISSION_DENIED, OVERLOADED,
+/// DATABASE_UNAVAILABLE, INTERNAL.
 ///
 /// What a server implements. An `RPCError` thrown is what the caller sees.
 public protocol DatasetServiceServer: RPCService {
@@ -87,6 +90,9 @@ extension DatasetServiceServer {
 }
 
 /// Datasets: asked for, watched, deleted.
+///
+/// Every call may be refused with the general reasons: INVALID_ARGUMENT, PERMISSION_DENIED, OVERLOADED,
+/// DATABASE_UNAVAILABLE, INTERNAL.
 ///
 /// Calls them over a connection.
 public struct DatasetServiceClient: Sendable {
