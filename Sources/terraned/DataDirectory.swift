@@ -6,14 +6,21 @@ struct DataDirectory {
   let path: String
   private let lock: Int32
 
-  var credentials: String { path + "/credentials" }
-  var cluster: String { path + "/postgresql/cluster" }
+  var credentials: String { Self.credentials(of: path) }
+  var cluster: String { Self.cluster(of: path) }
   var scratch: String { path + "/scratch" }
   var run: String { path + "/run" }
   var endpointFile: String { run + "/endpoint.json" }
 
+  /// While it is there, what else is there is half of something.
+  private var restoreMark: String { path + "/restoring" }
+
+  static func credentials(of data: String) -> String { data + "/credentials" }
+  static func cluster(of data: String) -> String { data + "/postgresql/cluster" }
+
   /// Makes the folders, and takes the lock that lives as long as we do.
-  init(_ settings: Settings) throws {
+  /// - Parameter restoring: to be filled from a backup, then `finishRestore`.
+  init(_ settings: Settings, restoring: Bool = false) throws {
     path = settings.data
     for folder in ["", "/postgresql", "/scratch", "/run", "/credentials"] {
       // Credentials lie in folders of their own modes; all a member of the group needs here is to walk through.
@@ -29,7 +36,17 @@ struct DataDirectory {
     }
     guard error == 0 else { throw StartError("cannot lock \(path)/lock: \(String(cString: strerror(error)))") }
     lock = descriptor
+    if restoring {
+      guard FileManager.default.createFile(atPath: restoreMark, contents: nil) else {
+        throw StartError("cannot write \(restoreMark)")
+      }
+    } else if FileManager.default.fileExists(atPath: restoreMark) {
+      throw StartError("a restore of \(path) was cut short; remove the folder and restore the backup again")
+    }
   }
+
+  /// Whole, or empty again.
+  func finishRestore() { unlink(restoreMark) }
 
   private static func makeFolder(_ path: String, mode: mode_t) throws {
     do {
@@ -52,7 +69,7 @@ struct DataDirectory {
 
   func removeEndpoint() { unlink(endpointFile) }
 
-  struct Endpoint: Encodable {
+  struct Endpoint: Codable {
     var rpc: String
     var data_api: String
     var public_url: String

@@ -22,24 +22,42 @@ struct Database: Sendable {
   static func open(_ settings: Settings, _ directory: DataDirectory, _ logger: Logger) async throws -> Database {
     let thread = DatabaseThread(name: "database")
     let slowThread = DatabaseThread(name: "database-slow")
-    var configuration = PrivateCluster.Configuration(dataDirectory: directory.cluster)
-    configuration.binaries = settings.postgresBin
-    // Nobody replicates from a private cluster, and a table that is made and filled in one transaction then needs no WAL.
-    configuration.settings = ["wal_level": "minimal", "max_wal_senders": "0"]
-    // The server 8 (2 write, 1 publish, 1 leases, 1 claim, 1 LISTEN, 2 slow), 3 a child, 6 the data API, 10 in reserve.
-    configuration.maxConnections = 8 + 3 * settings.slots + 6 + 10
-    let cluster = try PrivateCluster(configuration, thread: thread, logger: Logger(label: "postgresql"))
+    let cluster = try cluster(settings, directory.cluster, thread: thread)
     do {
       let origin = try await cluster.start()
       logger.info("PostgreSQL is up", metadata: ["origin": "\(origin.rawValue)"])
     } catch { throw StartError("PostgreSQL: \(error)") }
-    let logins = try await install(settings, cluster, thread, logger)
+    let logins: DatabaseInstaller.Logins
+    do { logins = try await install(settings, cluster, thread, logger) } catch {
+      // A server that does not start leaves nothing running.
+      try? await cluster.stop()
+      throw error
+    }
     let server = cluster.settings(
       database: name, user: DatabaseInstaller.serverRole, password: logins.server, applicationName: "terraned")
     let connections = CoreMachineDatabase(server, thread: thread, slowThread: slowThread)
     try await connections.write.connect()
     return Database(
       cluster: cluster, thread: thread, slowThread: slowThread, logins: logins, connections: connections)
+  }
+
+  /// The private cluster of a data directory, not started.
+  static func cluster(_ settings: Settings, _ folder: String, thread: DatabaseThread) throws -> PrivateCluster {
+    var configuration = PrivateCluster.Configuration(dataDirectory: folder)
+    configuration.binaries = settings.postgresBin
+    // Nobody replicates from a private cluster, and a table that is made and filled in one transaction then needs no WAL.
+    configuration.settings = ["wal_level": "minimal", "max_wal_senders": "0"]
+    // The server 8 (2 write, 1 publish, 1 leases, 1 claim, 1 LISTEN, 2 slow), 3 a child, 6 the data API, 10 in reserve.
+    configuration.maxConnections = 8 + 3 * settings.slots + 6 + 10
+    return try PrivateCluster(configuration, thread: thread, logger: Logger(label: "postgresql"))
+  }
+
+  /// libpq's variables of a login, for PostgreSQL's own programs.
+  static func environment(_ login: ConnectionSettings) -> [String: String] {
+    [
+      "PGHOST": login.host, "PGPORT": "\(login.port)", "PGDATABASE": login.database, "PGUSER": login.user,
+      "PGPASSWORD": login.password ?? "",
+    ]
   }
 
   private static func install(
@@ -55,16 +73,20 @@ struct Database: Sendable {
     _ = try await administrator.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'terrane\\_%'")
     let installer = DatabaseInstaller(
-      sqlFolder: settings.share + "/sql", pgstacFile: try pgstacFile(settings), slots: settings.slots)
+      sqlFolder: settings.share + "/sql", pgstacFile: try pgstacFile(settings), slots: settings.slots,
+      version: TerraneVersion.current)
     do {
       let logins = try await installer.install(on: administrator, logger: logger)
       administrator.close()
       return logins
-    } catch { throw StartError("the database cannot be brought to this version: \(error)") }
+    } catch {
+      throw StartError(
+        "the database of \(settings.data) cannot be brought to terraned \(TerraneVersion.current): \(error)")
+    }
   }
 
   /// pgstac's SQL, out of the locked wheel in the Python environment.
-  private static func pgstacFile(_ settings: Settings) throws -> String {
+  static func pgstacFile(_ settings: Settings) throws -> String {
     let environment = URL(fileURLWithPath: settings.python).deletingLastPathComponent().deletingLastPathComponent().path
     for version in ["3.11", "3.12", "3.13"] {
       let file = "\(environment)/lib/python\(version)/site-packages/pypgstac/migrations/pgstac.0.10.0.sql"

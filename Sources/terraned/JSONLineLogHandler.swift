@@ -18,7 +18,7 @@ struct JSONLineLogHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    var fields = metadata.merging(event.metadata ?? [:]) { _, new in new }.mapValues { "\($0)" }
+    var fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
     if let error = event.error { fields["error"] = "\(error)" }
     var line: [UInt8] = Array(
       #"{"time":"\#(RFC3339.now())","level":"\#(event.level)","logger":"\#(label)","message":"#.utf8)
@@ -27,7 +27,11 @@ struct JSONLineLogHandler: LogHandler {
       line.append(UInt8(ascii: ","))
       Self.append(name, to: &line)
       line.append(UInt8(ascii: ":"))
-      Self.append(value, to: &line)
+      switch value {
+      // A number stays one, so that logs can be asked for what took longer than so long.
+      case .stringConvertible(let number as any BinaryInteger): line.append(contentsOf: "\(number)".utf8)
+      default: Self.append("\(value)", to: &line)
+      }
     }
     line.append(contentsOf: "}\n".utf8)
     // One write, so that lines of several threads do not mix.

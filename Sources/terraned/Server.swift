@@ -12,6 +12,9 @@ struct Server {
   let settings: Settings
   private let logger = Logger(label: "terraned")
 
+  /// Free bytes below which the server is not ready.
+  static let diskReserve = UInt64(2 << 30)
+
   init(_ settings: Settings) { self.settings = settings }
 
   func run() async throws {
@@ -53,6 +56,9 @@ struct Server {
     await parts.rpc.shutdown()
     parts.feed.cancel()
     await parts.machine.stop()
+    // What was changed to the last is written while names can still be looked up.
+    parts.events.finish()
+    await parts.eventLines.value
     await python.stop()
     await database.close(logger)
     logger.info("stopped")
@@ -63,6 +69,9 @@ struct Server {
     var address: ListeningAddress
     var machine: CoreMachine
     var feed: Task<Void, Never>
+    var events: EventLog
+    /// Writes the lines.
+    var eventLines: Task<Void, Never>
   }
 
   private func dataAPI(_ database: Database) -> DataAPIProcess.Configuration {
@@ -79,14 +88,17 @@ struct Server {
     _ database: Database, _ directory: DataDirectory, _ store: CredentialStore,
     _ certificates: CredentialStore.ServerCredentials, _ python: DataAPIProcess, dataAPI: String, publicURL: String
   ) async throws -> Parts {
-    let duties = DatasetDuties(pool: database.connections.slow, retention: settings.purgeAfter)
-    let machine = try makeMachine(database, directory, duties, dataAPI: "http://\(dataAPI)", publicURL: publicURL)
+    let events = EventLog(pool: database.connections.slow, logger: Logger(label: "events"))
+    let duties = DatasetDuties(pool: database.connections.slow, retention: settings.purgeAfter, observer: events)
+    let machine = try makeMachine(
+      database, directory, duties, events, dataAPI: "http://\(dataAPI)", publicURL: publicURL)
+    let eventLines = Task { await events.run() }
     try await machine.start()
 
     let epoch = try await machine.changes.current().epoch
     let registry = DatasetRegistry(
       writers: database.connections.write, pool: database.connections.slow, retention: settings.purgeAfter,
-      clock: { RFC3339.now() })
+      observer: events, clock: { RFC3339.now() })
     let access = Access(
       principals: PrincipalsFile(
         path: store.principalsPath,
@@ -113,15 +125,15 @@ struct Server {
         group.addTask { await readiness.run() }
       }
     }
-    return Parts(rpc: rpc, address: address, machine: machine, feed: feed)
+    return Parts(
+      rpc: rpc, address: address, machine: machine, feed: feed, events: events, eventLines: eventLines)
   }
 
   /// What must work for the server to be ready: the database, the data API, room on the disk.
   private func readinessChecks(_ database: Database, _ directory: DataDirectory, _ python: DataAPIProcess)
     -> [Readiness.Check]
   {
-    let reserve = UInt64(2 << 30)
-    return [
+    [
       Readiness.Check(name: "database") {
         (try? await database.connections.slow.query("SELECT 1")) != nil
       },
@@ -129,13 +141,14 @@ struct Server {
       Readiness.Check(name: "disk") {
         var status = statvfs()
         guard statvfs(directory.path, &status) == 0 else { return false }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize) > reserve
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) > Self.diskReserve
       },
     ]
   }
 
   private func makeMachine(
-    _ database: Database, _ directory: DataDirectory, _ duties: DatasetDuties, dataAPI: String, publicURL: String
+    _ database: Database, _ directory: DataDirectory, _ duties: DatasetDuties, _ events: EventLog, dataAPI: String,
+    publicURL: String
   ) throws -> CoreMachine {
     guard access(settings.taskProgram, X_OK) == 0 else {
       throw StartError(
@@ -159,7 +172,8 @@ struct Server {
       statements: DatasetChain.statements,
       launcher: ProcessLauncher(
         ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),
-      garbage: [DatasetGarbage.tables], duties: duties.definitions, logger: Logger(label: "coremachine"))
+      garbage: [DatasetGarbage.tables], duties: duties.definitions, observer: events,
+      logger: Logger(label: "coremachine"))
   }
 
   /// For the person who started it; the log is for machines.

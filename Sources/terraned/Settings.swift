@@ -16,7 +16,7 @@ struct SettingsOptions: ParsableArguments {
   @Option(
     name: .customLong("tls-name"), help: "A further name or address for the server certificate; repeat for several.")
   var tlsNames: [String] = []
-  @Option(help: "Tasks that run at once (default: one a core).") var slots: Int?
+  @Option(help: "Tasks that run at once (default: one a core; 0: this server runs none).") var slots: Int?
   @Option(help: "The user to become when started by root (default terrane).") var user: String?
   @Option(help: "Folder with sql/, dataapi/ and the Python environment (default: found beside the program).") var share:
     String?
@@ -94,7 +94,7 @@ struct Settings: Sendable {
       throw SettingsError("--public-url '\(publicURL)' is no http(s) URL")
     }
     tlsNames = try list(flags.tlsNames, "tls-name")
-    slots = try number(flags.slots, "slots", max(1, ProcessInfo.processInfo.activeProcessorCount), 1...64)
+    slots = try number(flags.slots, "slots", max(1, ProcessInfo.processInfo.activeProcessorCount), 0...64)
     user = try text(flags.user, "user") ?? "terrane"
     let place = Self.programFolder
     let share = try text(flags.share, "share") ?? Self.shareFolder(near: place)
@@ -117,27 +117,21 @@ struct Settings: Sendable {
     logLevel = level
   }
 
-  /// The settings as YAML, for `--check-config`.
-  var summary: String {
-    """
-    data: \(data)
-    root: [\(roots.joined(separator: ", "))]
-    listen: \(listenHost):\(listenPort)
-    data-api: \(dataAPIHost):\(dataAPIPort)
-    public-url: \(publicURL ?? "http://\(dataAPIHost):\(dataAPIPort)")
-    tls-name: [\(tlsNames.joined(separator: ", "))]
-    slots: \(slots)
-    user: \(user)
-    share: \(share)
-    task-program: \(taskProgram)
-    postgres-bin: \(postgresBin)
-    retry-window: \(retryWindow)
-    purge-after: \(purgeAfter)
-    replaced-window: \(replacedWindow)
-    task-memory: \(taskMemory)
-    log-level: \(logLevel)
-    """
+  /// The settings as text, in the order of the help.
+  var named: [(name: String, value: String)] {
+    [
+      ("data", data), ("root", "[\(roots.joined(separator: ", "))]"), ("listen", "\(listenHost):\(listenPort)"),
+      ("data-api", "\(dataAPIHost):\(dataAPIPort)"),
+      ("public-url", publicURL ?? "http://\(dataAPIHost):\(dataAPIPort)"),
+      ("tls-name", "[\(tlsNames.joined(separator: ", "))]"), ("slots", "\(slots)"), ("user", user), ("share", share),
+      ("task-program", taskProgram), ("postgres-bin", postgresBin), ("retry-window", "\(retryWindow)"),
+      ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
+      ("log-level", "\(logLevel)"),
+    ]
   }
+
+  /// The settings as YAML, as a settings file has them.
+  var summary: String { named.map { "\($0.name): \($0.value)" }.joined(separator: "\n") }
 
   private static func file(_ path: String?) throws(SettingsError) -> [String: Any] {
     guard let path else { return [:] }
@@ -170,7 +164,7 @@ struct Settings: Sendable {
     return (host.isEmpty ? "127.0.0.1" : host, Int(port))
   }
 
-  private static func absolute(_ path: String) -> String {
+  static func absolute(_ path: String) -> String {
     let path = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     return URL(fileURLWithPath: path).standardized.path
   }

@@ -205,13 +205,6 @@ def unknown_layer(folder: Path, sources: Path) -> Bad:
     return Bad("LAYER_NOT_FOUND", sources / "world.gpkg", ("--layer", "moon"), ("moon", "world"))
 
 
-def several_layers(folder: Path, sources: Path) -> Bad:
-    path = folder / "two.gpkg"
-    samples.ogr2ogr("-f", "GPKG", path, sources / "world.gpkg")
-    samples.ogr2ogr("-f", "GPKG", "-update", "-nln", "hire", path, sources / "cycle_hire.geojson")
-    return Bad("LAYER_AMBIGUOUS", path, said=("world", "hire", "--layer"))
-
-
 def mixed_families(folder: Path, sources: Path) -> Bad:
     content = samples.places(4)
     content["features"][2]["geometry"] = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
@@ -257,6 +250,42 @@ def a_folder(folder: Path, sources: Path) -> Bad:
     return Bad("FORMAT_UNSUPPORTED|SOURCE_INVALID|SOURCE_NOT_FOUND", folder / "inner")
 
 
+def cut_in_the_middle(folder: Path, sources: Path, driver: str, file: str) -> Path:
+    path = folder / file
+    samples.ogr2ogr("-f", driver, path, sources / "world.gpkg")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def cut_text_sequence(folder: Path, sources: Path) -> Bad:
+    return Bad("SOURCE_TRUNCATED", cut_in_the_middle(folder, sources, "GeoJSONSeq", "world.geojsonl"), said=("record",))
+
+
+def cut_flatgeobuf(folder: Path, sources: Path) -> Bad:
+    return Bad("SOURCE_TRUNCATED", cut_in_the_middle(folder, sources, "FlatGeobuf", "world.fgb"), said=("feature",))
+
+
+def cut_kml(folder: Path, sources: Path) -> Bad:
+    return Bad("SOURCE_TRUNCATED", cut_in_the_middle(folder, sources, "LIBKML", "world.kml"))
+
+
+def kml_with_external_entities(folder: Path, sources: Path) -> Bad:
+    path = folder / "entity.kml"
+    path.write_text(
+        '<?xml version="1.0"?><!DOCTYPE kml [<!ENTITY secret SYSTEM "file:///etc/passwd">]>'
+        '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>&secret;</name>'
+        "<Point><coordinates>1,2</coordinates></Point></Placemark></kml>"
+    )
+    return Bad("FORMAT_REFUSED", path)
+
+
+def half_a_geodatabase(folder: Path, sources: Path) -> Bad:
+    samples.ogr2ogr("-f", "OpenFileGDB", folder / "world.gdb", sources / "world.gpkg")
+    (folder / "world.gdb/a00000001.gdbtable").unlink()
+    return Bad("SOURCE_INCOMPLETE", Path(shutil.make_archive(str(folder / "world.gdb"), "zip", folder, "world.gdb")))
+
+
 def an_empty_zip(folder: Path, sources: Path) -> Bad:
     path = folder / "empty.zip"
     path.write_bytes(b"PK\5\6" + bytes(18))
@@ -266,9 +295,10 @@ def an_empty_zip(folder: Path, sources: Path) -> Bad:
 BAD = [
     unknown_format, noise, empty_file, zero_features, layer_without_features, cut_geojson, truncated_shp,
     truncated_shp_in_a_zip, shapefile_without_prj, shapefile_without_dbf, corrupt_geopackage_header,
-    corrupt_geopackage_pages, truncated_geopackage, vrt, vrt_under_another_name, unknown_layer, several_layers,
+    corrupt_geopackage_pages, truncated_geopackage, vrt, vrt_under_another_name, unknown_layer,
     mixed_families, curves, unknown_crs, crs_conflict, csv_without_coordinates, csv_with_a_bad_coordinate,
-    link_out_of_the_roots, a_folder, an_empty_zip,
+    link_out_of_the_roots, a_folder, an_empty_zip, cut_text_sequence, cut_flatgeobuf, cut_kml, kml_with_external_entities,
+    half_a_geodatabase,
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Each format becomes a dataset that is served whole, to the clients people use."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,53 @@ def test_features_without_geometry_are_dropped_and_counted(server: Server, folde
     assert record["result"]["feature_count"] == 9
     assert record["result"]["treatment"]["source_features"] == 10
     assert record["result"]["treatment"]["dropped_null_geometries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("driver", "file", "read_as"),
+    [
+        ("FlatGeobuf", "world.fgb", "{}"),
+        ("GeoJSONSeq", "world.geojsonl", "GeoJSONSeq:{}"),
+        ("LIBKML", "world.kml", "{}"),
+        ("LIBKML", "world.kmz", "{}"),
+    ],
+)
+def test_is_served_whole_from(driver: str, file: str, read_as: str, server: Server, sources: Path, folder: Path, name: str):
+    path = folder / file
+    samples.ogr2ogr("-f", driver, path, sources / "world.gpkg")
+    samples.readable(path)
+    record = server.ready(name, path)
+    assert record["result"]["treatment"]["source_format"] == driver
+    assert_served(server, record, read_as.format(path), reshaped=True)
+
+
+def test_a_zipped_geodatabase_is_served_whole(server: Server, sources: Path, folder: Path, name: str):
+    samples.ogr2ogr("-f", "OpenFileGDB", folder / "world.gdb", sources / "world.gpkg")
+    archive = Path(shutil.make_archive(str(folder / "world.gdb"), "zip", folder, "world.gdb"))
+    samples.readable(archive)
+    record = server.ready(name, archive)
+    assert_served(server, record, f"/vsizip/{archive}/world.gdb", reshaped=True)
+
+
+def test_all_layers_of_a_file_become_collections(server: Server, sources: Path, folder: Path, name: str):
+    path = folder / "many.gpkg"
+    samples.ogr2ogr("-f", "GPKG", path, sources / "world.gpkg")
+    samples.ogr2ogr("-f", "GPKG", "-update", "-nln", "hire", path, sources / "cycle_hire.geojson")
+    samples.ogr2ogr("-f", "GPKG", "-update", "-nln", "notes", "-nlt", "NONE", path, sources / "cycle_hire_xy.csv")
+    samples.readable(path)
+    record = server.ready(name, path)
+    served = {c["id"]: c for c in record["result"]["collections"]}
+    assert served.keys() == {"world", "hire"}
+    assert served["world"]["feature_count"] == 177
+    assert served["hire"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "cycle_hire.geojson"))
+    assert record["result"]["feature_count"] == sum(c["feature_count"] for c in served.values())
+    [skipped] = [w for w in record["warnings"] if w["reason"] == "LAYER_SKIPPED"]
+    assert skipped["count"] == 1
+    for id, collection in served.items():
+        items = server.get(collection["items_url"], params={"limit": 1}).json()
+        assert items["numberMatched"] == collection["feature_count"]
+        assert len(features.read_served(record["result"]["endpoint"], id).features) == collection["feature_count"]
+        assert clients.decoded_tile(collection["tiles_url"], 0, 0, 0)
 
 
 def test_one_layer_of_several_can_be_chosen(server: Server, sources: Path, folder: Path, name: str):

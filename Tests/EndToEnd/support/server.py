@@ -153,8 +153,12 @@ class Server:
         self.roots = roots
         self.options = options
         self.log_path = place / "server.log"
+        # Of terraned's environment alone: fail points, a preloaded library. Taken at the next launch.
+        self.environment: dict[str, str] = {}
         # The same ports after a restart, as a server in earnest has.
         self.rpc_port, self.http_port = _free_ports(2)
+        # What starts it, such as nice: a program that becomes what it starts.
+        self.wrapper: list[str] = []
         self.process: subprocess.Popen | None = None
         self._watchers: list[subprocess.Popen] = []
 
@@ -172,8 +176,8 @@ class Server:
         assert self.process is None or self.process.poll() is not None, "it runs already"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.installation.command("terraned"), *self.arguments()],
-                env={**_environment(), **self.installation.environment},
+                [*self.wrapper, self.installation.command("terraned"), *self.arguments()],
+                env={**_environment(), **self.installation.environment, **self.environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
 

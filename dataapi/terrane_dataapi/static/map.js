@@ -1,8 +1,7 @@
 "use strict";
 // The map of a dataset, a collection or one feature. Everything comes from this server: a plain outline of the land,
 // and the dataset's own vector tiles.
-(() => {
-  const place = document.querySelector("[data-map]");
+function draw(place) {
   const config = JSON.parse(place.dataset.map);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const absolute = (url) => new URL(url, location.href).href
@@ -114,6 +113,8 @@
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
   map.addControl(new maplibregl.FullscreenControl(), "top-right");
   map.addControl(new maplibregl.ScaleControl({ maxWidth: 110 }), "bottom-left");
+  // For tests, and for whoever tries things in the console.
+  place.map = map;
   map.once("idle", () => { place.dataset.ready = "yes"; });
   map.on("error", (event) => console.warn("map:", event.error && event.error.message));
 
@@ -163,13 +164,15 @@
       row.append(head);
       row.insertCell().textContent = typeof value === "object" ? JSON.stringify(value) : String(value);
     }
-    box.append(heading, table);
+    box.append(heading);
     if (feature.properties.fid !== undefined) {
+      // Above the attributes: a long list of them scrolls.
       const more = document.createElement("a");
       more.href = layer.items + encodeURIComponent(feature.properties.fid);
       more.textContent = "Whole feature →";
       box.append(more);
     }
+    box.append(table);
     return box;
   }
 
@@ -205,4 +208,14 @@
     });
     place.parentElement.append(legend);
   }
-})();
+}
+
+// Only when its frame has been laid out: a map made before keeps the size that MapLibre assumes.
+// A collection without geometry has no map.
+for (const place of document.querySelectorAll("[data-map]")) {
+  new ResizeObserver((_, observer) => {
+    if (!place.clientWidth || !place.clientHeight) return;
+    observer.disconnect();
+    draw(place);
+  }).observe(place);
+}

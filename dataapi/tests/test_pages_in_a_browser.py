@@ -1,0 +1,38 @@
+"""Pages of datasets with several collections, one of them without geometry, in a browser."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "Tests/EndToEnd"))
+from support import browser  # noqa: E402
+
+MIXED = "/api/data/@survey-2/field.work/site_A/2025-01"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    with browser.chromium(tmp_path_factory.mktemp("browser") / "net.json") as running:
+        yield running
+
+
+def test_layers_are_drawn_together_and_can_be_hidden(chromium, local):
+    with browser.visit(chromium) as go:
+        visit = go(f"{local.url}{MIXED}/").wait_for_map()
+        layers = visit.page.locator(".legend label")
+        assert layers.count() == 2, "the collection without geometry has no place on the map"
+        assert visit.drawn("zones") > 0
+        visit.page.get_by_label("Zones").uncheck()
+        visit.wait_for_idle()
+        assert visit.drawn("zones") == 0
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_collection_without_geometry_has_pages_without_a_map(chromium, local, width):
+    with browser.visit(chromium, width=width) as go:
+        for path in ("collections/notes", "collections/notes/items?f=html", "collections/notes/items/1?f=html"):
+            visit = go(f"{local.url}{MIXED}/{path}")
+            assert visit.page.locator("[data-map]").count() == 0
+            assert visit.overflows() <= 0, path
