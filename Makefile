@@ -1,10 +1,13 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check lint generate clean
+.PHONY: help setup build demo serve test check chaos fresh-check bench-core-path bench-ingest lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
+# Rounds of make chaos, and the seed that repeats them (none: a new one, which is printed).
+ROUNDS ?= 100
+SEED ?=
 STRICT := --explicit-target-dependency-import-check error
 # An installed program finds Swift's runtime beside it (scripts/install copies it).
 RUNTIME := -Xlinker -rpath -Xlinker '$$ORIGIN/../lib'
@@ -32,9 +35,22 @@ serve: build
 test: setup
 	@scripts/test
 
+## make chaos         100 rounds of faults against a release build (ROUNDS=, SEED=)
+chaos: build
+	@TERRANE_BUILD=release PYTHONPATH=Tests/Chaos PYTHONDONTWRITEBYTECODE=1 \
+	  .setup/venv/bin/python -u -m chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
 ## make check         the inner loop: build, unit tests, lint
 check: setup
 	@scripts/test --quick
+
+## make bench-core-path   create to READY, creates a second, watch latency, beside their peers (docs/benchmarks.md)
+bench-core-path: build
+	@Benchmarks/run core_path
+
+## make bench-ingest      loading vectors, beside ogr2ogr
+bench-ingest: build
+	@Benchmarks/run ingest
 
 ## make lint          formatting, generated code, house rules
 lint:
@@ -43,3 +59,7 @@ lint:
 ## make generate      generated code and docs, anew
 generate: setup
 	@scripts/generate
+
+## make fresh-check   by hand, as root: demo and test on a bare Debian 12, as root and as a user
+fresh-check:
+	@scripts/fresh-check

@@ -1,0 +1,25 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that nothing a benchmark needs enters the product.
+
+let package = Package(
+  name: "terrane-benchmarks",
+  platforms: [.macOS(.v15)],
+  dependencies: [
+    .package(name: "terrane", path: "..")
+  ],
+  targets: [
+    .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .executableTarget(
+      name: "bench-load",
+      dependencies: [
+        "CLibpq", .product(name: "FramedRPC", package: "terrane"),
+        .product(name: "TerraneMessages", package: "terrane"),
+      ],
+      swiftSettings: [
+        .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
+      ]),
+  ]
+)
