@@ -40,6 +40,8 @@ public final class StatusHub: Sendable {
     var stream: LatestStream<DatasetStatus>
     var follow: Bool
     var lastSeq: Int64
+    /// The stream has begun a snapshot: the first record it is told is the whole of it, whoever read that record.
+    var inSnapshot: Bool
   }
 
   /// How many streams are open of one dataset.
@@ -70,13 +72,14 @@ public final class StatusHub: Sendable {
     let id = state.withLock { state in
       let id = state.nextID
       state.nextID += 1
-      state.watchers[pk, default: [:]][id] = Watcher(stream: stream, follow: follow, lastSeq: known)
+      state.watchers[pk, default: [:]][id] = Watcher(
+        stream: stream, follow: follow, lastSeq: known, inSnapshot: known < 0 && resume != nil)
       return id
     }
     stream.onEnd { [weak self] _ in self?.forget(pk, id) }
     // Read again: a change between the caller's read and the entry above would be nobody's.
     let current = try await registry.records(pks: [pk])[pk] ?? record
-    deliver(current, only: id, endsSnapshot: known < 0 && resume != nil)
+    deliver(current, only: id)
   }
 
   /// Follows the change feed until cancelled. A change that comes with its record is handed out at once. Others are read:
@@ -142,7 +145,7 @@ public final class StatusHub: Sendable {
 
   /// Two records of one dataset may be read at once (a new watcher's, the feed's): what a stream is told is decided and
   /// queued under the lock, so that it hears of them in the order of their numbers.
-  private func deliver(_ record: DatasetRecord, only id: UInt64?, endsSnapshot: Bool = false) {
+  private func deliver(_ record: DatasetRecord, only id: UInt64?) {
     let ended = !record.isBusy
     let key = "\(record.key)"
     let message = EncodedMessage(mapping.status(record, now: Clock.microseconds()))
@@ -153,15 +156,16 @@ public final class StatusHub: Sendable {
         let send = record.statusSeq > watcher.lastSeq
         // A record older than what the stream was told says nothing of how things are now.
         let finish = ended && record.statusSeq >= watcher.lastSeq && (!watcher.follow || record.state == .purged)
-        guard send || finish || endsSnapshot else { continue }
+        guard send || finish else { continue }
         state.outbox.append(
           Delivery(
-            stream: watcher.stream, key: key, seq: seq, message: send ? message : nil, endsSnapshot: endsSnapshot,
-            finishes: finish))
+            stream: watcher.stream, key: key, seq: seq, message: send ? message : nil,
+            endsSnapshot: watcher.inSnapshot, finishes: finish))
         if finish {
           entries[entry] = nil
         } else {
           entries[entry]?.lastSeq = max(watcher.lastSeq, record.statusSeq)
+          entries[entry]?.inSnapshot = false
         }
       }
       state.watchers[record.pk] = entries.isEmpty ? nil : entries

@@ -21,15 +21,17 @@ import Testing
     } _: { fixture, _ in
       let id = try await fixture.begin(subject: 1, kind: "probe,verify")
       #expect(try await fixture.reaches("SUCCEEDED", id) == "SUCCEEDED")
-      // Sessions report their transactions at most once a second.
-      try await Task.sleep(for: .seconds(2))
-      let before = try await transactions(fixture)
-      try await Task.sleep(for: .seconds(4))
-      let after = try await transactions(fixture)
-      // Claim, cancel and reap look once a poll, which is a second here. By the database's clock: on a busy machine four
-      // seconds are many.
-      let (made, seconds) = (after.count - before.count, after.seconds - before.seconds)
-      #expect(Double(made) < 15 * seconds, "\(made) transactions in \(seconds) s")
+      // A session that has become idle reports what it did up to ten seconds later: such a burst is the past, and passes.
+      var rates: [Double] = []
+      for _ in 0..<8 where !rates.contains(where: { $0 < 15 }) {
+        let before = try await transactions(fixture)
+        try await Task.sleep(for: .seconds(4))
+        let after = try await transactions(fixture)
+        // Claim, cancel and reap look once a poll, which is a second here. By the database's clock: on a busy machine
+        // four seconds are many.
+        rates.append(Double(after.count - before.count) / (after.seconds - before.seconds))
+      }
+      #expect(rates.contains { $0 < 15 }, "transactions a second: \(rates)")
     }
   }
 

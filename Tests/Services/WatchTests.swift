@@ -131,6 +131,25 @@ import Testing
     }
   }
 
+  /// The feed may tell a stream of the record before the watch has read it itself.
+  @Test(.timeLimit(.minutes(1))) func aSnapshotEndsWhoeverReadTheRecord() async throws {
+    let (world, client, dataset) = try await made()
+    try await world.driver.publish(try await world.record(dataset))
+    let record = try await world.record(dataset)
+    let feed = Task {
+      while !Task.isCancelled {
+        try await world.services.hub.changed([record.pk], upTo: record.statusSeq)
+        await Task.yield()
+      }
+    }
+    defer { feed.cancel() }
+    for _ in 0..<40 {
+      let events = try await events(client, dataset, resume: Resume(epoch: World.epoch + 1, afterSeq: 1))
+      #expect(events.first?.snapshot == true)
+      #expect(events.last?.safeSeq == UInt64(record.statusSeq))
+    }
+  }
+
   @Test(.timeLimit(.minutes(1))) func followStaysUntilThePurgeIsOver() async throws {
     let (world, client, dataset) = try await made()
     let record = try await world.record(dataset)
@@ -189,6 +208,8 @@ import Testing
 
   private final class Numbers: Sendable {
     let all = Mutex<Set<UInt64>>([])
+    /// Places of the datasets whose first status has come.
+    let begun = Mutex<Set<Int>>([])
   }
 
   /// Changes that come without their record are read: of a few datasets with the change itself, of more what changed first
@@ -203,10 +224,11 @@ import Testing
     }
     let seen = Numbers()
     let all = try await withThrowingTaskGroup(of: [WatchEvent<DatasetStatus>].self) { group in
-      for dataset in datasets {
+      for (place, dataset) in datasets.enumerated() {
         group.addTask {
           try await events(client, dataset) { event in
             seen.all.withLock { _ = $0.insert(event.seq) }
+            if event.message != nil { seen.begun.withLock { _ = $0.insert(place) } }
             return true
           }
         }
@@ -216,6 +238,8 @@ import Testing
         pks.append(try await world.record(dataset).pk)
         while world.services.hub.watchers(of: pks[pks.count - 1]) == 0 { try await Task.sleep(for: .milliseconds(2)) }
       }
+      // A status that is read after the change would be the only one.
+      while seen.begun.withLock({ $0.count }) < count { try await Task.sleep(for: .milliseconds(2)) }
       let last = UInt64(try await world.touch(pks, told: told))
       let touched = (0..<UInt64(count)).map { last - $0 }
       while !seen.all.withLock({ $0.isSuperset(of: touched) }) { try await Task.sleep(for: .milliseconds(2)) }
