@@ -103,12 +103,14 @@ public struct IngestedLayer: Codable, Sendable, Equatable {
   }
 }
 
-/// Counts of one layer. `source == read`, `read == loaded + dropped.values.sum + rejected`; anything else failed the task.
+/// Counts of one table. `source == read`, `read == loaded + dropped.values.sum + rejected`; anything else failed the task.
 public struct IngestCounts: Codable, Sendable, Equatable {
-  /// Features the source says it has.
+  /// Features of the layer that belong to this table.
   public var source: Int64
-  /// Features read.
+  /// Those of them that were read.
   public var read: Int64
+  /// Features that have parts of several families and are counted by another table as well. Nil: none.
+  public var shared: Int64?
   /// Rows in the table, counted by the database.
   public var loaded: Int64
   /// Rows with a geometry, counted by the database.
@@ -123,12 +125,14 @@ public struct IngestCounts: Codable, Sendable, Equatable {
   public var renamedColumns: Int64
 
   public init(
-    source: Int64 = 0, read: Int64 = 0, loaded: Int64 = 0, withGeometry: Int64 = 0, dropped: [String: Int64] = [:],
+    source: Int64 = 0, read: Int64 = 0, shared: Int64? = nil, loaded: Int64 = 0, withGeometry: Int64 = 0,
+    dropped: [String: Int64] = [:],
     rejected: Int64 = 0, repaired: Int64 = 0, splitAtAntimeridian: Int64 = 0, dimensionsDropped: Int64 = 0,
     renamedColumns: Int64 = 0
   ) {
     self.source = source
     self.read = read
+    self.shared = shared
     self.loaded = loaded
     self.withGeometry = withGeometry
     self.dropped = dropped

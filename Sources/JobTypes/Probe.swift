@@ -56,6 +56,8 @@ public struct ProbedLayer: Codable, Sendable, Equatable {
   public var featureCount: Int64
   /// Table geometry type the load will make: `MultiPoint`, `MultiLineString` or `MultiPolygon`.
   public var geometryType: String
+  /// Every type of the layer, in order, where it has several; each is a `ProbedLayer` of its own. Nil: only `geometryType`.
+  public var geometryTypes: [String]?
   /// The reference system the load will read coordinates in, `EPSG:n` where it has a code, else its name.
   public var crs: String
   /// `source`, `request` or `assumed`.
@@ -64,13 +66,15 @@ public struct ProbedLayer: Codable, Sendable, Equatable {
   public var columns: [ColumnSchema]
 
   public init(
-    name: String, collectionID: String, featureCount: Int64, geometryType: String, crs: String, crsOrigin: String,
-    columns: [ColumnSchema]
+    name: String, collectionID: String, featureCount: Int64, geometryType: String, geometryTypes: [String]? = nil,
+    crs: String,
+    crsOrigin: String, columns: [ColumnSchema]
   ) {
     self.name = name
     self.collectionID = collectionID
     self.featureCount = featureCount
     self.geometryType = geometryType
+    self.geometryTypes = geometryTypes
     self.crs = crs
     self.crsOrigin = crsOrigin
     self.columns = columns

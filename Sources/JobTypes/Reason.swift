@@ -51,11 +51,9 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
   case noFeatures = "NO_FEATURES"
   /// The layer has no geometry; `details` has the columns that could be coordinates.
   case noGeometry = "NO_GEOMETRY"
-  /// Points, lines and areas in one layer.
+  /// A geometry of another kind than its layer declares.
   case mixedGeometry = "MIXED_GEOMETRY"
-  /// Circular arcs or other curves.
-  case curvesUnsupported = "CURVES_UNSUPPORTED"
-  /// A geometry type that is not served: collections, surfaces, triangles.
+  /// A geometry type that is neither points nor lines nor areas.
   case geometryUnsupported = "GEOMETRY_UNSUPPORTED"
   /// Neither the source nor the request says which coordinate reference system the coordinates are in.
   case crsMissing = "CRS_MISSING"
@@ -120,6 +118,10 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case antimeridianSplit = "ANTIMERIDIAN_SPLIT"
   /// Geometries whose height or measure was dropped.
   case dimensionsDropped = "DIMENSIONS_DROPPED"
+  /// Geometries whose curves were drawn as lines.
+  case curvesLinearized = "CURVES_LINEARIZED"
+  /// Collections and surfaces of which the table's points, lines or polygons were stored.
+  case geometryTakenApart = "GEOMETRY_TAKEN_APART"
   /// Columns that got another name.
   case columnsRenamed = "COLUMNS_RENAMED"
   /// Feature ids were not unique; the ordinal took their place.

@@ -205,18 +205,11 @@ def unknown_layer(folder: Path, sources: Path) -> Bad:
     return Bad("LAYER_NOT_FOUND", sources / "world.gpkg", ("--layer", "moon"), ("moon", "world"))
 
 
-def mixed_families(folder: Path, sources: Path) -> Bad:
-    content = samples.places(4)
-    content["features"][2]["geometry"] = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
-    return Bad("MIXED_GEOMETRY", samples.geojson(folder / "mixed.geojson", content))
-
-
-def curves(folder: Path, sources: Path) -> Bad:
-    table = folder / "curves.csv"
-    table.write_text('n,WKT\n1,"CIRCULARSTRING (0 0,1 1,2 0)"\n')
-    path = folder / "curves.gpkg"
-    samples.ogr2ogr("-f", "GPKG", "-a_srs", "EPSG:4326", "-nlt", "CIRCULARSTRING", path, table)
-    return Bad("CURVES_UNSUPPORTED", path)
+def another_kind_than_declared(folder: Path, sources: Path) -> Bad:
+    path = folder / "lies.gpkg"
+    samples.ogr2ogr("-f", "GPKG", "-nlt", "MULTIPOLYGON", path, samples.geojson(folder / "p.geojson", samples.places(4)))
+    samples.readable(path)
+    return Bad("MIXED_GEOMETRY", path)
 
 
 def unknown_crs(folder: Path, sources: Path) -> Bad:
@@ -296,7 +289,7 @@ BAD = [
     unknown_format, noise, empty_file, zero_features, layer_without_features, cut_geojson, truncated_shp,
     truncated_shp_in_a_zip, shapefile_without_prj, shapefile_without_dbf, corrupt_geopackage_header,
     corrupt_geopackage_pages, truncated_geopackage, vrt, vrt_under_another_name, unknown_layer,
-    mixed_families, curves, unknown_crs, crs_conflict, csv_without_coordinates, csv_with_a_bad_coordinate,
+    another_kind_than_declared, unknown_crs, crs_conflict, csv_without_coordinates, csv_with_a_bad_coordinate,
     link_out_of_the_roots, a_folder, an_empty_zip, cut_text_sequence, cut_flatgeobuf, cut_kml, kml_with_external_entities,
     half_a_geodatabase,
 ]  # fmt: skip

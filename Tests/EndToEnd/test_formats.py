@@ -194,3 +194,44 @@ def test_the_catalogue_of_a_server_lists_its_datasets(server: Server, world: dic
     listed = server.cli("list", "--id", "real").lines
     assert world["dataset_key"] in {dataset["dataset_key"] for dataset in listed}
     assert server.get("/stac/collections/default:real:world").status_code == 200
+
+
+def test_a_layer_of_several_kinds_becomes_a_collection_for_each(server: Server, folder: Path, name: str):
+    content = samples.places(9)
+    line, ring = [[0, 0], [1, 1], [2, 0]], [[5, 5], [6, 5], [6, 6], [5, 5]]
+    for feature in content["features"][3:6]:
+        feature["geometry"] = {"type": "LineString", "coordinates": line}
+    content["features"][6]["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    content["features"][7]["geometry"] = None
+    both = [{"type": "Point", "coordinates": [3, 3]}, {"type": "LineString", "coordinates": line}]
+    content["features"][8]["geometry"] = {"type": "GeometryCollection", "geometries": both}
+    path = samples.geojson(folder / "mixed.geojson", content)
+    record = server.ready(name, path)
+    served = {c["id"]: c for c in record["result"]["collections"]}
+    assert {name: c["geometry_type"] for name, c in served.items()} == {
+        "mixed_point": "MultiPoint", "mixed_line": "MultiLineString", "mixed_polygon": "MultiPolygon",
+    }  # fmt: skip
+    assert [c["title"] for c in served.values()] == ["mixed (points)", "mixed (lines)", "mixed (polygons)"]
+    numbers = {
+        name: {f["number"] for f in features.read_served(record["result"]["endpoint"], name).features.values()}
+        for name in served
+    }
+    assert numbers == {"mixed_point": {0, 1, 2, 8}, "mixed_line": {3, 4, 5, 8}, "mixed_polygon": {6}}
+    assert record["result"]["treatment"]["source_features"] == 9, "the collection's feature is one of the source's"
+    assert record["result"]["treatment"]["dropped_null_geometries"] == 1
+    warnings = {w["reason"]: w["count"] for w in record["warnings"]}
+    assert warnings["GEOMETRY_TAKEN_APART"] == 2 and warnings["NULL_GEOMETRY"] == 1
+
+
+def test_curves_are_served_as_lines(server: Server, folder: Path, name: str):
+    table = folder / "curves.csv"
+    table.write_text('n,WKT\n1,"CIRCULARSTRING (0 0,1 1,2 0)"\n')
+    path = folder / "curves.gpkg"
+    samples.ogr2ogr("-f", "GPKG", "-a_srs", "EPSG:4326", "-nlt", "CIRCULARSTRING", path, table)
+    samples.readable(path)
+    record = server.ready(name, path)
+    assert {"CURVES_LINEARIZED": 1}.items() <= {w["reason"]: w["count"] for w in record["warnings"]}.items()
+    [collection] = record["result"]["collections"]
+    [item] = server.get(collection["items_url"]).json()["features"]
+    # Drawn through points every 4 degrees; the northernmost of the arc is none of them.
+    assert [round(x, 2) for x in features.bounds_of(item["geometry"])] == [0, 0, 2, 1]

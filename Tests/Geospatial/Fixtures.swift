@@ -68,10 +68,10 @@ final class Folder {
     return (surveys, warnings)
   }
 
-  /// Surveys and loads the only layer into memory.
+  /// Surveys and loads the only layer into memory; of several families the one that is named, else the first.
   func load(
     _ name: String, options: VectorReadOptions = VectorReadOptions(), nulls: LoadPlan.NullGeometries = .drop,
-    maximumRejects: Int64 = 0
+    maximumRejects: Int64 = 0, family: GeometryFamily? = nil
   ) throws -> Loaded {
     var warnings = WarningTally()
     let dataset = try open(name, options: options)
@@ -80,7 +80,7 @@ final class Folder {
     let loader = try VectorLoader(
       layer,
       plan: LoadPlan(
-        family: survey.family, crs: survey.crs, crsOrigin: survey.crsOrigin,
+        family: family ?? survey.families[0], families: survey.families, crs: survey.crs, crsOrigin: survey.crsOrigin,
         recognisedTypes: Dictionary(uniqueKeysWithValues: survey.columns.map { ($0.name, $0.kind.sqlType) }),
         nullGeometries: nulls, maximumRejects: maximumRejects))
     let sink = MemorySink()
@@ -154,7 +154,7 @@ enum CopyRows {
 
   private static func geometry(_ ewkb: [UInt8]) throws -> [[[Double]]] {
     guard ewkb.count >= 13, ewkb[0] == 1, ewkb.little32(1) & 0x2000_0000 != 0, ewkb.little32(5) == 4326,
-      let family = GeometryFamily(code: UInt32(ewkb.little32(1) & 0xFF))
+      let family = GeometryFamily(plain: UInt32(ewkb.little32(1) & 0xFF))
     else { throw Malformed(at: 0) }
     let parts = Array(ewkb[13...])
     guard

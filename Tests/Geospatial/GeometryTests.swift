@@ -180,24 +180,93 @@ import Testing
     #expect(reason { _ = try folder.load("p.geojson", nulls: .fail) } == .nullGeometryRefused)
   }
 
-  @Test("layers that cannot be one table are refused by name")
-  func refusedLayers() throws {
+  @Test("a layer of several families is a table each, every feature in the one it belongs to")
+  func families() throws {
     let folder = try Folder()
+    let both =
+      "{\"type\":\"GeometryCollection\",\"geometries\":[\(GeoJSON.point(5, 5)),\(GeoJSON.line([(5, 5), (6, 6)]))]}"
+    let square = GeoJSON.polygon([[(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]])
     try folder.write(
       "mixed.geojson",
-      GeoJSON.collection([(GeoJSON.point(0, 0), "{}"), (GeoJSON.line([(0, 0), (1, 1)]), "{}")]))
-    #expect(reason { try folder.survey("mixed.geojson") } == .mixedGeometry)
-    try folder.write("p.geojson", GeoJSON.points(2))
-    try folder.write("curves.csv", "id,wkt\n1,\"CIRCULARSTRING (0 0,1 1,2 0)\"\n")
-    #expect(reason { try folder.survey("curves.csv") } == .curvesUnsupported)
+      GeoJSON.collection([
+        (square, "{\"n\":1}"), (GeoJSON.point(0, 0), "{\"n\":2}"), ("null", "{\"n\":3}"), (both, "{\"n\":4}"),
+        (GeoJSON.line([(0, 0), (1, 1)]), "{\"n\":5}"),
+        ("{\"type\":\"GeometryCollection\",\"geometries\":[]}", "{\"n\":6}"),
+        ("{\"type\":\"LineString\",\"coordinates\":[]}", "{\"n\":7}"),
+      ]))
+    #expect(try folder.survey("mixed.geojson").layers[0].families == [.points, .lines, .polygons])
+    let points = try folder.load("mixed.geojson", family: .points)
+    let lines = try folder.load("mixed.geojson", family: .lines)
+    let polygons = try folder.load("mixed.geojson", family: .polygons)
+    #expect(points.rows.map { $0.integer("n") } == [2, 4])
+    #expect(lines.rows.map { $0.integer("n") } == [4, 5])
+    #expect(polygons.rows.map { $0.integer("n") } == [1])
+    #expect(lines.rows[0].geometry == [[[5, 5, 6, 6]]])
+    #expect(points.result.dropped == [.nullGeometry: 1, .emptyGeometry: 1], "what has no family is the first one's")
+    #expect(lines.result.dropped == [.emptyGeometry: 1])
+    #expect(polygons.result.dropped.isEmpty)
+    #expect([points, lines, polygons].map(\.result.guests) == [0, 1, 0])
+    #expect([points, lines, polygons].map(\.result.elsewhere) == [3, 4, 6])
+    #expect(points.warnings.count(.geometryTakenApart) == 1 && lines.warnings.count(.geometryTakenApart) == 1)
+    for one in [points, lines, polygons] {
+      let dropped = one.result.dropped.values.reduce(0, +)
+      #expect(one.result.read == 7 && 7 == one.result.elsewhere + one.result.stored + dropped)
+    }
+  }
+
+  @Test("rows of a table that have no geometry to be placed by are told once")
+  func rejectedOnce() throws {
+    let folder = try Folder()
+    try folder.write("m.csv", "id,wkt\n1,POINT (1 1)\n2,POINT (broken\n3,\"LINESTRING (0 0,1 1)\"\n")
+    #expect(reason { _ = try folder.load("m.csv") } == .coordinatesInvalid)
+    let points = try folder.load("m.csv", maximumRejects: 1, family: .points)
+    let lines = try folder.load("m.csv", family: .lines)
+    #expect(points.result.rejected == 1 && points.rows.count == 1)
+    #expect(lines.result.rejected == 0 && lines.rows.count == 1 && lines.result.elsewhere == 2)
+  }
+
+  @Test("curves are drawn as lines, with a warning")
+  func curves() throws {
+    let folder = try Folder()
+    try folder.write(
+      "curves.csv",
+      "id,wkt\n1,\"CIRCULARSTRING (0 0,1 1,2 0)\"\n2,\"COMPOUNDCURVE ((4 0,5 0),CIRCULARSTRING (5 0,6 1,7 0))\"\n")
+    let lines = try folder.load("curves.csv")
+    #expect(lines.rows.count == 2 && lines.warnings.count(.curvesLinearized) == 2)
+    let arc = try #require(lines.rows[0].geometry?.first?.first)
+    #expect(arc.count > 20, "many points along the arc")
+    for at in stride(from: 0, to: arc.count, by: 2) {
+      #expect(abs(hypot(arc[at] - 1, arc[at + 1]) - 1) < 1e-9, "each on the circle")
+    }
     try folder.write("curves2.csv", "id,WKT\n1,\"CURVEPOLYGON (CIRCULARSTRING (0 0,2 2,4 0,2 -2,0 0))\"\n")
     try folder.convert(
       "curves2.csv", to: "curves.gpkg", format: "GPKG", ["-nlt", "CURVEPOLYGON", "-a_srs", "EPSG:4326"])
-    #expect(reason { try folder.survey("curves.gpkg") } == .curvesUnsupported)
+    let areas = try folder.load("curves.gpkg")
+    #expect(areas.survey.families == [.polygons] && areas.warnings.count(.curvesLinearized) == 1)
+    // An arc is drawn through points every 4 degrees; its northernmost point is none of them.
+    #expect(areas.result.box.array.map { $0.map { ($0 * 100).rounded() / 100 } } == [0, -2, 4, 2])
+  }
+
+  @Test("surfaces become their faces, collections of one family a multi-geometry")
+  func surfaces() throws {
+    let folder = try Folder()
     try folder.write(
-      "c.geojson",
-      GeoJSON.collection([("{\"type\":\"GeometryCollection\",\"geometries\":[\(GeoJSON.point(0, 0))]}", "{}")]))
-    #expect(reason { try folder.survey("c.geojson") } == .geometryUnsupported)
+      "s.csv",
+      "id,wkt\n1,\"TIN Z (((0 0 1,1 0 1,1 1 1,0 0 1)),((0 0 1,1 1 1,0 1 1,0 0 1)))\"\n2,\"TRIANGLE ((5 5,6 5,6 6,5 5))\"\n"
+        + "3,\"GEOMETRYCOLLECTION (POLYGON ((8 8,9 8,9 9,8 8)),POLYGON ((1 8,2 8,2 9,1 8)))\"\n")
+    let loaded = try folder.load("s.csv")
+    #expect(loaded.survey.families == [.polygons])
+    #expect(loaded.warnings.count(.geometryTakenApart) == 3)
+    #expect(loaded.rows.map { $0.geometry?.count }.suffix(2) == [1, 2])
+    #expect(loaded.result.box.array == [0, 0, 9, 9])
+  }
+
+  @Test("layers without anything to serve are refused by name")
+  func refusedLayers() throws {
+    let folder = try Folder()
+    try folder.write("p.geojson", GeoJSON.points(2))
+    try folder.convert("p.geojson", to: "lies.gpkg", format: "GPKG", ["-nlt", "MULTIPOLYGON"])
+    #expect(reason { _ = try folder.load("lies.gpkg") } == .mixedGeometry)
     try folder.write("none.geojson", GeoJSON.collection([]))
     let code = reason { try folder.survey("none.geojson") }
     #expect(code == .noFeatures)

@@ -19,13 +19,20 @@ enum IngestVectorHandler: TaskHandler {
     }
     let dataset = try VectorDataset(
       source, options: VectorReadOptions(crs: parameters.crs, encoding: parameters.encoding, csv: parameters.csv))
-    let layers = try dataset.layers(named: parameters.layers.map(\.layer.name))
+    // A layer of several families is wanted once for each.
+    let names = parameters.layers.reduce(into: [String]()) { names, wanted in
+      if !names.contains(wanted.layer.name) { names.append(wanted.layer.name) }
+    }
+    let layers = Dictionary(uniqueKeysWithValues: try dataset.layers(named: names).map { ($0.name, $0) })
     let connection = try DatabaseConnection(database) { try reporter.alive() }
     let digest = SourceDigest(source.files)
     defer { digest.stop() }
     var warnings = WarningTally()
     var loaded: [IngestedLayer] = []
-    for (layer, wanted) in zip(layers, parameters.layers) {
+    for wanted in parameters.layers {
+      guard let layer = layers[wanted.layer.name] else {
+        throw ProblemReport(.parametersInvalid, "The source has no layer \(wanted.layer.name).")
+      }
       let load = LayerLoad(
         layer: layer, wanted: wanted, parameters: parameters, schema: schema, connection: connection, context: context)
       loaded.append(try load.run(&warnings))
@@ -67,7 +74,8 @@ struct LayerLoad {
       let origin = CRSOrigin(rawValue: wanted.layer.crsOrigin)
     else { throw ProblemReport(.parametersInvalid, "The probed layer is not one this version can load.") }
     var plan = LoadPlan(
-      family: family, crs: wanted.layer.crs, crsOrigin: origin,
+      family: family, families: (wanted.layer.geometryTypes ?? []).compactMap(GeometryFamily.init(rawValue:)),
+      crs: wanted.layer.crs, crsOrigin: origin,
       recognisedTypes: Dictionary(
         wanted.layer.columns.map { ($0.name, $0.sqlType) }, uniquingKeysWith: { first, _ in first }),
       nullGeometries: LoadPlan.NullGeometries(rawValue: parameters.nullGeometries.rawValue) ?? .drop,
@@ -124,7 +132,7 @@ struct LayerLoad {
     context.report(warnings)
     try reporter.progress("load", unit: "rows", done: result.read, total: total, message: message)
     let loadedAt = TaskReporter.now()
-    try compareCounts(result, copied: copied, &warnings)
+    try compareCounts(result, plan, copied: copied, &warnings)
     try reporter.progress("index", unit: "steps", done: 0, total: 3, message: "Indexing \(wanted.layer.name)")
     try connection.run("ALTER TABLE \(table) ADD PRIMARY KEY (fid)")
     try reporter.progress("index", unit: "steps", done: 1, total: 3, message: "Indexing \(wanted.layer.name)")
@@ -140,11 +148,13 @@ struct LayerLoad {
     }
     let endedAt = TaskReporter.now()
     let counts = IngestCounts(
-      source: total, read: result.read, loaded: rows, withGeometry: withGeometry,
+      source: total - result.elsewhere, read: result.read - result.elsewhere,
+      shared: result.guests == 0 ? nil : result.guests, loaded: rows, withGeometry: withGeometry,
       dropped: Dictionary(uniqueKeysWithValues: result.dropped.map { ($0.key.rawValue, $0.value) }),
       rejected: result.rejected, repaired: result.repaired, splitAtAntimeridian: result.split,
       dimensionsDropped: result.dimensionsDropped,
-      renamedColumns: Int64(loader.columns.filter { $0.name != $0.sourceName }.count))
+      renamedColumns: plan.family == plan.families.first
+        ? Int64(loader.columns.count { $0.name != $0.sourceName }) : 0)
     return IngestedLayer(
       name: wanted.layer.name, table: wanted.table, collectionID: wanted.layer.collectionID, title: wanted.title,
       geometryType: plan.family.typeName, counts: counts, bbox: result.box.array,
@@ -156,7 +166,9 @@ struct LayerLoad {
   }
 
   /// Announced, read and taken by the server must agree; a reader that ends early without a word is caught here.
-  private func compareCounts(_ result: LoadResult, copied: Int64, _ warnings: inout WarningTally) throws {
+  private func compareCounts(
+    _ result: LoadResult, _ plan: LoadPlan, copied: Int64, _ warnings: inout WarningTally
+  ) throws {
     let announced = wanted.layer.featureCount
     if result.read != announced {
       guard layer.countStoredRows() == result.read else {
@@ -169,7 +181,7 @@ struct LayerLoad {
     guard copied == result.stored else {
       throw countMismatch("\(result.stored) rows were sent; the database took \(copied).")
     }
-    guard result.stored > 0 else {
+    guard result.stored > 0 || plan.families.count > 1 else {
       throw GeospatialError(.noFeatures, "No feature of the layer could be stored.", layer: layer.name)
     }
   }

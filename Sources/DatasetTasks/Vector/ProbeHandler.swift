@@ -34,9 +34,12 @@ enum ProbeHandler: TaskHandler {
         skipped = skipped ?? error
         continue
       }
-      let id = ColumnNames.collectionID(layer.name, unlike: ids)
-      ids.insert(id)
-      probed.append(ProbedLayer(survey, collectionID: id))
+      for family in survey.families {
+        let name = survey.families.count == 1 ? layer.name : "\(layer.name)_\(family.suffix)"
+        let id = ColumnNames.collectionID(name, unlike: ids)
+        ids.insert(id)
+        probed.append(ProbedLayer(survey, family, collectionID: id))
+      }
     }
     if probed.isEmpty, let skipped { throw skipped }
     context.report(warnings)
@@ -65,10 +68,11 @@ extension SourcePin {
 }
 
 extension ProbedLayer {
-  init(_ survey: LayerSurvey, collectionID: String) {
+  init(_ survey: LayerSurvey, _ family: GeometryFamily, collectionID: String) {
     self.init(
-      name: survey.name, collectionID: collectionID, featureCount: survey.featureCount,
-      geometryType: survey.family.typeName, crs: survey.crs, crsOrigin: survey.crsOrigin.rawValue,
+      name: survey.name, collectionID: collectionID, featureCount: survey.featureCount, geometryType: family.typeName,
+      geometryTypes: survey.families.count == 1 ? nil : survey.families.map(\.typeName), crs: survey.crs,
+      crsOrigin: survey.crsOrigin.rawValue,
       columns: survey.columns.map(ColumnSchema.init))
   }
 }

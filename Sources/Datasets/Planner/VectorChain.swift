@@ -43,7 +43,7 @@ struct VectorChain: Sendable {
     IngestVectorParameters(
       source: subject.spec.source.url, pin: probe.pin,
       layers: probe.layers.enumerated().map { index, layer in
-        IngestLayer(layer: layer, table: table(index), title: layer.name)
+        IngestLayer(layer: layer, table: table(index), title: Self.title(of: layer))
       },
       crs: subject.spec.source.crs.nonEmpty, encoding: subject.spec.source.encoding.nonEmpty, csv: csv,
       nullGeometries: nullGeometries, maxRejects: subject.spec.options.maxRejects)
@@ -100,10 +100,21 @@ struct VectorChain: Sendable {
       },
       treatment: DatasetResult.Treatment(
         sourceCRS: crss.joined(separator: ", "), sourceFormat: probe.driver, sourceSHA256: ingest.sourceSHA256,
-        sourceFeatures: sum(\.source), droppedNullGeometries: sum { $0.dropped.values.reduce(0, +) },
+        sourceFeatures: sum { $0.source - ($0.shared ?? 0) },
+        droppedNullGeometries: sum { $0.dropped.values.reduce(0, +) },
         repairedGeometries: sum(\.repaired), dimensionsDropped: sum(\.dimensionsDropped),
         renamedColumns: sum(\.renamedColumns), gdalVersion: ingest.versions.gdal, projVersion: ingest.versions.proj),
       build: build)
+  }
+
+  /// The layer's name, and which of its features where a collection has some of them.
+  static func title(of layer: ProbedLayer) -> String {
+    guard layer.geometryTypes != nil else { return layer.name }
+    switch layer.geometryType {
+    case "MultiPoint": return "\(layer.name) (points)"
+    case "MultiLineString": return "\(layer.name) (lines)"
+    default: return "\(layer.name) (polygons)"
+    }
   }
 
   /// `d{pk}_b{build}_t{n}`: ids reach 255 bytes, PostgreSQL's names 63.

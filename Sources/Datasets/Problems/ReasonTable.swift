@@ -101,10 +101,8 @@ public enum ReasonTable {
       "COORDINATES_OUT_OF_RANGE", .data, "Coordinates lie outside what the CRS can hold.",
       "Check the CRS and the order of the axes."),
     fixable(
-      "MIXED_GEOMETRY", .data, "A layer mixes points, lines or polygons.",
-      "Split it into a layer for each kind of geometry."),
-    fixable(
-      "CURVES_UNSUPPORTED", .data, "The layer has curves.", "Convert curves to lines (ogr2ogr -nlt CONVERT_TO_LINEAR)."),
+      "MIXED_GEOMETRY", .data, "A geometry is of another kind than its layer declares.",
+      "Mend the layer's declared type (ogr2ogr -nlt GEOMETRY), or the feature."),
     fixable(
       "NO_GEOMETRY", .data, "No layer of the source has geometries.",
       "Name the columns that hold coordinates (those that could are in the details)."),

@@ -14,6 +14,8 @@ final class GeometryEncoder {
 
   private let layer: String
   private let family: GeometryFamily
+  /// Every family of the layer; features of the others go to tables of their own.
+  private let families: [GeometryFamily]
   private let transformation: TransformationToWGS84
   private let geos: GEOSContext
   private var inspector: WKBInspector
@@ -35,11 +37,16 @@ final class GeometryEncoder {
     static let repaired = Notes(rawValue: 1)
     static let split = Notes(rawValue: 2)
     static let flattened = Notes(rawValue: 4)
+    static let drewCurves = Notes(rawValue: 8)
+    static let tookApart = Notes(rawValue: 16)
   }
 
-  init(layer: String, family: GeometryFamily, transformation: TransformationToWGS84) throws(GeospatialError) {
+  init(
+    layer: String, family: GeometryFamily, families: [GeometryFamily], transformation: TransformationToWGS84
+  ) throws(GeospatialError) {
     self.layer = layer
     self.family = family
+    self.families = families
     self.transformation = transformation
     geos = try GEOSContext()
     inspector = WKBInspector(antimeridianJump: transformation.antimeridianJump)
@@ -47,6 +54,24 @@ final class GeometryEncoder {
   }
 
   deinit { inspector.deallocate() }
+
+  /// Where a feature of a layer belongs.
+  enum Placement {
+    /// Counted here.
+    case home
+    /// Has a part here, and is counted with another family.
+    case guest
+    case elsewhere
+  }
+
+  /// Whether a feature with this geometry goes into this table.
+  func placement(of geometry: OGRGeometryH?) -> Placement {
+    guard families.count > 1 else { return .home }
+    let found = geometry.map { GeometryFamily.families(in: $0) } ?? []
+    // What has no family of the layer must be told by somebody: by the first.
+    if (families.first(where: found.contains) ?? families[0]) == family { return .home }
+    return found.contains(family) ? .guest : .elsewhere
+  }
 
   /// Appends the length-prefixed field for `geometry`. May change `geometry`.
   ///
@@ -57,11 +82,30 @@ final class GeometryEncoder {
     lastNotes = []
     guard let geometry else { return .nothing(.nullGeometry) }
     let type = OGR_G_GetGeometryType(geometry)
-    if try GeometryFamily(type, layer: layer, feature: feature) != family {
+    if GeometryFamily(plain: OGR_GT_Flatten(type).rawValue) == family {
+      return try appendPlain(geometry, type, feature: feature, to: row, errors: errors)
+    }
+    if OGR_G_IsEmpty(geometry) != 0 { return .nothing(.emptyGeometry) }
+    let found = GeometryFamily.families(in: geometry)
+    guard !found.isEmpty else { throw GeometryFamily.unsupported(type, layer: layer, feature: feature) }
+    guard found.isSubset(of: families) else {
+      let declared = families.map(\.suffix).joined(separator: ", ")
       throw GeospatialError(
-        .mixedGeometry, "The layer holds points, lines or areas together; a served layer holds one of them.",
+        .mixedGeometry, "The layer is declared to hold geometries of kind \(declared) only; this is another.",
         layer: layer, feature: feature)
     }
+    guard let parts = PlainParts(of: geometry, family: family) else {
+      throw unusable("its curves or parts cannot be taken apart", feature)
+    }
+    if parts.drewCurves { lastNotes.insert(.drewCurves) }
+    if parts.tookApart { lastNotes.insert(.tookApart) }
+    let plain = parts.geometry
+    return try appendPlain(plain, OGR_G_GetGeometryType(plain), feature: feature, to: row, errors: errors)
+  }
+
+  private func appendPlain(
+    _ geometry: OGRGeometryH, _ type: OGRwkbGeometryType, feature: Int64, to row: RowBuffer, errors: ErrorCapture
+  ) throws(GeospatialError) -> Outcome {
     if OGR_G_IsEmpty(geometry) != 0 { return .nothing(.emptyGeometry) }
     if let transform = transformation.handle, OGR_G_Transform(geometry, transform) != OGRERR_NONE {
       let why = errors.takeFailures().text(or: "no reason given")

@@ -1,6 +1,6 @@
 internal import CGDAL
 
-/// Points, lines or areas: a table holds one family, as its multi-type.
+/// Points, lines or areas: a table holds one family, as its multi-type. A layer of several families becomes a table each.
 public enum GeometryFamily: String, Sendable, CaseIterable {
   case points = "MultiPoint"
   case lines = "MultiLineString"
@@ -21,8 +21,18 @@ public enum GeometryFamily: String, Sendable, CaseIterable {
   /// OGC WKB code of the multi-type.
   var multiCode: UInt32 { singleCode + 3 }
 
-  /// The family of a 2D type code without curves.
-  init?(code: UInt32) {
+  /// What the collections of a layer of several families are told apart by: `roads_line`.
+  public var suffix: String {
+    switch self {
+    case .points: "point"
+    case .lines: "line"
+    case .polygons: "polygon"
+    }
+  }
+
+  /// The family of a 2D type code that is stored as it is: no curve, no surface of faces.
+  @inline(__always)
+  init?(plain code: UInt32) {
     switch code {
     case 1, 4: self = .points
     case 2, 5: self = .lines
@@ -31,19 +41,29 @@ public enum GeometryFamily: String, Sendable, CaseIterable {
     }
   }
 
-  /// The family of an OGR geometry type; curves and types without a family are thrown by name.
-  init(_ type: OGRwkbGeometryType, layer: String, feature: Int64?) throws(GeospatialError) {
-    let flat = OGR_GT_Flatten(type)
-    if let family = GeometryFamily(code: flat.rawValue) {
-      self = family
-      return
+  /// The family of a 2D type code, curves and surfaces among them; nil for collections and what is not known.
+  init?(_ code: UInt32) {
+    switch code {
+    case 1, 4: self = .points
+    case 2, 5, 8, 9, 11, 13: self = .lines
+    case 3, 6, 10, 12, 14, 15, 16, 17: self = .polygons
+    default: return nil
     }
+  }
+
+  /// The families a geometry has parts of; none where it is empty or of no kind that is known.
+  static func families(in geometry: OGRGeometryH) -> Set<GeometryFamily> {
+    let code = OGR_GT_Flatten(OGR_G_GetGeometryType(geometry)).rawValue
+    guard code == wkbGeometryCollection.rawValue else { return GeometryFamily(code).map { [$0] } ?? [] }
+    return (0..<OGR_G_GetGeometryCount(geometry)).reduce(into: []) { found, index in
+      if let part = OGR_G_GetGeometryRef(geometry, index) { found.formUnion(families(in: part)) }
+    }
+  }
+
+  /// The error for a type that belongs to no family.
+  static func unsupported(_ type: OGRwkbGeometryType, layer: String, feature: Int64?) -> GeospatialError {
     let name = OGRGeometryTypeToName(type).map { String(cString: $0) } ?? "unknown"
-    if OGR_GT_IsNonLinear(type) != 0 {
-      throw GeospatialError(
-        .curvesUnsupported, "The layer holds curves (\(name)), which cannot be served.", layer: layer, feature: feature)
-    }
-    throw GeospatialError(
+    return GeospatialError(
       .geometryUnsupported, "The layer holds \(name), which cannot be served.", layer: layer, feature: feature,
       details: ["geometry_type": name])
   }

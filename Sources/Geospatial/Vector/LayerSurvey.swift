@@ -5,7 +5,8 @@ public struct LayerSurvey: Sendable {
   public var name: String
   /// Features the source says it has.
   public var featureCount: Int64
-  public var family: GeometryFamily
+  /// Every family of its geometries, in the order of their tables.
+  public var families: [GeometryFamily]
   /// `EPSG:n` where the system has a code, else its name.
   public var crs: String
   public var crsOrigin: CRSOrigin
@@ -31,16 +32,16 @@ extension VectorLayer {
     guard count > 0 else { throw GeospatialError(.noFeatures, "The layer has no features.", layer: name) }
     guard let transformation else { throw TransformationToWGS84.missing(layer: name) }
     var stopped: (any Error)?
-    let family: GeometryFamily
+    let families: [GeometryFamily]
     do {
-      family = try self.family {
+      families = try self.families {
         do { try tick(0) } catch { stopped = error }
         return stopped == nil
       }
     } catch { throw stopped ?? error }
     note(columns, transformation, &warnings)
     return LayerSurvey(
-      name: name, featureCount: count, family: family, crs: transformation.source.label,
+      name: name, featureCount: count, families: families, crs: transformation.source.label,
       crsOrigin: transformation.origin, columns: columns)
   }
 
@@ -67,7 +68,8 @@ extension VectorLayer {
     var rows: Int64 = 0
     var fits = true
     var codes: Set<Int32> = []
-    var family: GeometryFamily?
+    var families: Set<GeometryFamily> = []
+    var broken: GeospatialError?
     try ErrorCapture.during { errors in
       OGR_L_ResetReading(handle)
       while let feature = OGR_L_GetNextFeature(handle) {
@@ -85,15 +87,21 @@ extension VectorLayer {
         {
           codes.insert(srid.code)
         }
-        if let geometry = try CSVGeometry.geometry(of: feature, source: geometrySource, layer: name, id: rows) {
+        let made: OGRGeometryH?
+        do {
+          made = try CSVGeometry.geometry(of: feature, source: geometrySource, layer: name, id: rows)
+        } catch let error as GeospatialError where VectorLoader.isAboutRecord(error) {
+          // Whether such a row may be left out is for the load to decide.
+          broken = broken ?? error
+          made = nil
+        }
+        if let geometry = made {
           defer { OGR_G_DestroyGeometry(geometry) }
-          let found = try GeometryFamily(OGR_G_GetGeometryType(geometry), layer: name, feature: rows)
-          if let family, family != found {
-            throw GeospatialError(
-              .mixedGeometry, "The layer holds points, lines or areas together; a served layer holds one of them.",
-              layer: name, feature: rows)
+          let found = GeometryFamily.families(in: geometry)
+          guard !found.isEmpty || OGR_G_IsEmpty(geometry) != 0 else {
+            throw GeometryFamily.unsupported(OGR_G_GetGeometryType(geometry), layer: name, feature: rows)
           }
-          family = found
+          families.formUnion(found)
           var box = OGREnvelope()
           OGR_G_GetEnvelope(geometry, &box)
           fits = fits && box.MinX >= -180 && box.MaxX <= 180 && box.MinY >= -90 && box.MaxY <= 90
@@ -107,8 +115,8 @@ extension VectorLayer {
       OGR_L_ResetReading(handle)
     }
     guard rows > 0 else { throw GeospatialError(.noFeatures, "The file has no rows.", layer: name) }
-    guard let family else {
-      throw GeospatialError(.noGeometry, "No row of the file has coordinates.", layer: name)
+    guard !families.isEmpty else {
+      throw broken ?? GeospatialError(.noGeometry, "No row of the file has coordinates.", layer: name)
     }
     let transformation = try referenceOfCSV(codes: codes, fits: fits)
     var recognised: [Int32: Column.Kind] = [:]
@@ -118,7 +126,8 @@ extension VectorLayer {
     let columns = try columns(recognised: recognised)
     note(columns, transformation, &warnings)
     return LayerSurvey(
-      name: name, featureCount: rows, family: family, crs: transformation.source.label,
+      name: name, featureCount: rows, families: GeometryFamily.allCases.filter(families.contains),
+      crs: transformation.source.label,
       crsOrigin: transformation.origin, columns: columns)
   }
 

@@ -112,27 +112,45 @@ public final class VectorLayer {
     geometrySource == .features ? CoordinateReference(ofLayer: handle) : nil
   }
 
-  /// The family of all geometries: from the layer's type, and by looking at every geometry where that says nothing.
-  func family(tick: @escaping () -> Bool) throws(GeospatialError) -> GeometryFamily {
-    let declared = OGR_L_GetGeomType(handle)
-    if let family = GeometryFamily(code: OGR_GT_Flatten(declared).rawValue) { return family }
-    if OGR_GT_IsNonLinear(declared) != 0 { return try GeometryFamily(declared, layer: name, feature: nil) }
+  /// The families of the layer's geometries, in a fixed order: from the layer's type, and by looking at every geometry where
+  /// that says nothing.
+  func families(tick: @escaping () -> Bool) throws(GeospatialError) -> [GeometryFamily] {
+    if let family = GeometryFamily(OGR_GT_Flatten(OGR_L_GetGeomType(handle)).rawValue) { return [family] }
     let (types, failures) = geometryTypes(tick)
     guard failures.isEmpty else { throw Self.readFailure(failures, layer: name, feature: nil) }
     var found: Set<GeometryFamily> = []
     for type in types where OGR_GT_Flatten(type) != wkbUnknown && type != wkbNone {
-      found.insert(try GeometryFamily(type, layer: name, feature: nil))
+      if OGR_GT_Flatten(type) == wkbGeometryCollection {
+        found.formUnion(try familiesInCollections(tick))
+      } else if let family = GeometryFamily(OGR_GT_Flatten(type).rawValue) {
+        found.insert(family)
+      } else {
+        throw GeometryFamily.unsupported(type, layer: name, feature: nil)
+      }
     }
-    guard let family = found.first else {
+    guard !found.isEmpty else {
       throw GeospatialError(.noGeometry, "No feature of the layer has a geometry.", layer: name)
     }
-    guard found.count == 1 else {
-      throw GeospatialError(
-        .mixedGeometry, "The layer holds points, lines or areas together; a served layer holds one of them.",
-        layer: name,
-        details: ["geometry_types": found.map(\.rawValue).sorted().joined(separator: ", ")])
+    return GeometryFamily.allCases.filter(found.contains)
+  }
+
+  /// GDAL tells of collections only that there are some; what is in them takes a look at every feature.
+  private func familiesInCollections(_ tick: @escaping () -> Bool) throws(GeospatialError) -> Set<GeometryFamily> {
+    let (found, failures) = ErrorCapture.during { errors in
+      var found: Set<GeometryFamily> = []
+      var rows = 0
+      OGR_L_ResetReading(handle)
+      while found.count < GeometryFamily.allCases.count, let feature = OGR_L_GetNextFeature(handle) {
+        defer { OGR_F_Destroy(feature) }
+        if let geometry = OGR_F_GetGeometryRef(feature) { found.formUnion(GeometryFamily.families(in: geometry)) }
+        rows += 1
+        if rows & 0xFF == 0, !tick() { break }
+      }
+      OGR_L_ResetReading(handle)
+      return (found, errors.takeFailures())
     }
-    return family
+    guard failures.isEmpty else { throw Self.readFailure(failures, layer: name, feature: nil) }
+    return found
   }
 
   private func geometryTypes(_ tick: @escaping () -> Bool) -> ([OGRwkbGeometryType], [ErrorCapture.Report]) {

@@ -12,6 +12,8 @@ public struct LoadPlan: Sendable {
   public enum NullGeometries: String, Sendable { case drop, keep, fail }
 
   public var family: GeometryFamily
+  /// Every family of the layer: features of the others are read and passed over. Empty: there are no others.
+  public var families: [GeometryFamily]
   /// Reference system and its origin as the survey found them.
   public var crs: String
   public var crsOrigin: CRSOrigin
@@ -24,10 +26,12 @@ public struct LoadPlan: Sendable {
   public var numbersRows: Bool
 
   public init(
-    family: GeometryFamily, crs: String, crsOrigin: CRSOrigin, recognisedTypes: [String: String] = [:],
-    nullGeometries: NullGeometries = .drop, maximumRejects: Int64 = 0, numbersRows: Bool = false
+    family: GeometryFamily, families: [GeometryFamily] = [], crs: String, crsOrigin: CRSOrigin,
+    recognisedTypes: [String: String] = [:], nullGeometries: NullGeometries = .drop, maximumRejects: Int64 = 0,
+    numbersRows: Bool = false
   ) {
     self.family = family
+    self.families = families.isEmpty ? [family] : families
     self.crs = crs
     self.crsOrigin = crsOrigin
     self.recognisedTypes = recognisedTypes
@@ -41,6 +45,10 @@ public struct LoadPlan: Sendable {
 public struct LoadResult: Sendable, Equatable {
   /// Features read.
   public var read: Int64 = 0
+  /// Features that belong to tables of other families.
+  public var elsewhere: Int64 = 0
+  /// Features with parts of several families that are counted with another one; their part here is stored.
+  public var guests: Int64 = 0
   /// Rows written.
   public var stored: Int64 = 0
   /// Rows written with a geometry.
@@ -87,7 +95,7 @@ public final class VectorLoader {
     }
     self.columns = columns
     geometry = try GeometryEncoder(
-      layer: layer.name, family: plan.family,
+      layer: layer.name, family: plan.family, families: plan.families,
       transformation: layer.transformation(crs: plan.crs, origin: plan.crsOrigin))
     // Shapefiles are recoded by their driver.
     let encoding = layer.dataset.source.format == .shapefile ? nil : layer.dataset.options.encoding
@@ -125,7 +133,7 @@ public final class VectorLoader {
       if errors.failureCount > 0 {
         throw VectorLayer.readFailure(errors.takeFailures(), layer: layer.name, feature: nil)
       }
-      for remark in errors.takeRemarks() {
+      for remark in errors.takeRemarks() where plan.family == plan.families.first {
         warnings.add(.readerRemark, layer: layer.name, detail: remark.message)
       }
     }
@@ -151,6 +159,15 @@ public final class VectorLoader {
       throw FeatureIDMissing()
     }
     do {
+      let (source, made, placement) = try placed(feature, id: id)
+      defer { if let made { OGR_G_DestroyGeometry(made) } }
+      switch placement {
+      case .home: break
+      case .guest: result.guests += 1
+      case .elsewhere:
+        result.elsewhere += 1
+        return
+      }
       buffer.append(Int16(columns.count + 2))
       buffer.append(Int32(8))
       buffer.append(id)
@@ -158,7 +175,7 @@ public final class VectorLoader {
       if let column = fields.lastInvalidDate {
         warnings.add(.dateInvalid, layer: layer.name, feature: id, detail: column)
       }
-      try appendGeometry(of: feature, id: id, to: buffer, from: start, &result, &warnings, errors)
+      try appendGeometry(source, id: id, to: buffer, from: start, &result, &warnings, errors)
     } catch let error as GeospatialError where Self.isAboutRecord(error) {
       buffer.rewind(to: start)
       result.rejected += 1
@@ -167,13 +184,28 @@ public final class VectorLoader {
     }
   }
 
+  /// The feature's geometry, whether it is ours to destroy, and where it belongs.
+  private func placed(
+    _ feature: OGRFeatureH, id: Int64
+  ) throws(GeospatialError) -> (source: OGRGeometryH?, made: OGRGeometryH?, GeometryEncoder.Placement) {
+    if layer.geometrySource == .features {
+      let source = OGR_F_GetGeometryRef(feature)
+      return (source, nil, geometry.placement(of: source))
+    }
+    do {
+      let made = try CSVGeometry.geometry(of: feature, source: layer.geometrySource, layer: layer.name, id: id)
+      return (made, made, geometry.placement(of: made))
+    } catch {
+      // Nothing says which table it was for: the first family's tells it.
+      guard plan.family == plan.families.first else { return (nil, nil, .elsewhere) }
+      throw error
+    }
+  }
+
   private func appendGeometry(
-    of feature: OGRFeatureH, id: Int64, to buffer: RowBuffer, from start: Int, _ result: inout LoadResult,
+    _ source: OGRGeometryH?, id: Int64, to buffer: RowBuffer, from start: Int, _ result: inout LoadResult,
     _ warnings: inout WarningTally, _ errors: ErrorCapture
   ) throws {
-    let made = try CSVGeometry.geometry(of: feature, source: layer.geometrySource, layer: layer.name, id: id)
-    defer { if let made { OGR_G_DestroyGeometry(made) } }
-    let source = layer.geometrySource == .features ? OGR_F_GetGeometryRef(feature) : made
     switch try geometry.append(source, feature: id, to: buffer, errors: errors) {
     case .stored:
       result.stored += 1
@@ -204,13 +236,19 @@ public final class VectorLoader {
     if notes.contains(.split) {
       warnings.add(.antimeridianSplit, layer: layer.name, feature: id, detail: "split at ±180°")
     }
+    if notes.contains(.drewCurves) {
+      warnings.add(.curvesLinearized, layer: layer.name, feature: id, detail: "curves drawn as lines")
+    }
+    if notes.contains(.tookApart) {
+      warnings.add(.geometryTakenApart, layer: layer.name, feature: id, detail: "\(plan.family.suffix) parts stored")
+    }
     if notes.contains(.flattened) {
       warnings.add(.dimensionsDropped, layer: layer.name, feature: id, detail: "height or measure dropped")
     }
   }
 
   /// Errors a request may allow some of; the others are about the layer.
-  private static func isAboutRecord(_ error: GeospatialError) -> Bool {
+  static func isAboutRecord(_ error: GeospatialError) -> Bool {
     switch error.code {
     case .coordinatesInvalid, .coordinatesOutOfRange, .encodingError: true
     default: false

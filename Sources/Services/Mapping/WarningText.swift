@@ -9,6 +9,8 @@ enum WarningText {
     "GEOMETRY_COLLAPSED": "geometries of which nothing was left when made valid",
     "ANTIMERIDIAN_SPLIT": "geometries split at the antimeridian",
     "DIMENSIONS_DROPPED": "geometries whose height or measure was dropped",
+    "CURVES_LINEARIZED": "geometries whose curves were drawn as lines",
+    "GEOMETRY_TAKEN_APART": "collections and surfaces stored as their points, lines or polygons",
     "COLUMNS_RENAMED": "columns with another name than in the source",
     "FID_REPLACED": "feature ids that were not unique; numbered anew",
     "LAYER_SKIPPED": "layers left out: they have no geometries or no features",
