@@ -174,7 +174,11 @@ extension Reports {
     try FileManager.default.setAttributes([.posixPermissions: 0o000], ofItemAtPath: folder.path + "/p.geojson")
     let isRoot = geteuid() == 0
     // Root may read everything: the child becomes nobody.
-    let child = try Child(prefix: isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [])
+    let child =
+      isRoot
+      ? try Child(
+        prefix: ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], copy: folder.path + "/terrane-task")
+      : try Child()
     try child.send(try folder.assignment(JobType.probe, ProbeParameters(source: source)).line())
     let (reports, code) = try child.finish()
     #expect(code == 1)

@@ -76,11 +76,18 @@ final class Child: Sendable {
     }
   }
 
-  /// - Parameter prefix: a program (and arguments) that starts the child, for instance to become another user.
-  init(prefix: [String] = []) throws {
+  /// - Parameters:
+  ///   - prefix: a program (and arguments) that starts the child, for instance to become another user.
+  ///   - copy: where another user can reach a copy of the program; the checkout may be in a home folder.
+  init(prefix: [String] = [], copy: String? = nil) throws {
+    var program = try Self.program
+    if let copy {
+      try FileManager.default.copyItem(atPath: program, toPath: copy)
+      program = copy
+    }
     // Process closes every descriptor but 0, 1 and 2: the shell puts stdout where the child reports.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = prefix + ["sh", "-c", "exec \"$0\" 3>&1 1>&2", try Self.program]
+    process.arguments = prefix + ["sh", "-c", "exec \"$0\" 3>&1 1>&2", program]
     process.standardInput = commands
     process.standardOutput = reports
     process.standardError = FileHandle.nullDevice
