@@ -25,6 +25,7 @@ public struct GeospatialError: Error, Sendable, Equatable {
     case noGeometry = "NO_GEOMETRY"
     case mixedGeometry = "MIXED_GEOMETRY"
     case geometryUnsupported = "GEOMETRY_UNSUPPORTED"
+    case geometryTooLarge = "GEOMETRY_TOO_LARGE"
     case crsMissing = "CRS_MISSING"
     case crsConflict = "CRS_CONFLICT"
     case crsInvalid = "CRS_INVALID"
@@ -82,6 +83,7 @@ public enum WarningCode: String, Sendable, CaseIterable {
   case dateInvalid = "DATE_INVALID"
   case readerRemark = "READER_REMARK"
   case recordRejected = "RECORD_REJECTED"
+  case rowRagged = "ROW_RAGGED"
 }
 
 /// Warnings counted by reason, with the first few places of each.
@@ -114,6 +116,11 @@ public struct WarningTally: Sendable {
     if entries[code, default: Entry()].examples.count < Self.maximumExamples {
       entries[code, default: Entry()].examples.append(Example(layer: layer, feature: feature, detail: detail()))
     }
+  }
+
+  /// Counts more of what has its examples already.
+  mutating func add(_ code: WarningCode, times: Int64) {
+    if times > 0 { entries[code, default: Entry()].count += times }
   }
 
   /// How often `code` was counted.

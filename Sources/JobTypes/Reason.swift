@@ -55,6 +55,8 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
   case mixedGeometry = "MIXED_GEOMETRY"
   /// A geometry type that is neither points nor lines nor areas.
   case geometryUnsupported = "GEOMETRY_UNSUPPORTED"
+  /// One geometry is over the limit of bytes.
+  case geometryTooLarge = "GEOMETRY_TOO_LARGE"
   /// Neither the source nor the request says which coordinate reference system the coordinates are in.
   case crsMissing = "CRS_MISSING"
   /// Source and request name different coordinate reference systems.
@@ -138,4 +140,6 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case readerRemark = "READER_REMARK"
   /// Records that could not be stored, within the number of rejects the request allows.
   case recordRejected = "RECORD_REJECTED"
+  /// Rows of a table with more or fewer values than its header.
+  case rowRagged = "ROW_RAGGED"
 }

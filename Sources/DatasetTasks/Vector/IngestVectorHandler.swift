@@ -148,7 +148,7 @@ struct LayerLoad {
     }
     let endedAt = TaskReporter.now()
     let counts = IngestCounts(
-      source: total - result.elsewhere, read: result.read - result.elsewhere,
+      source: result.read - result.elsewhere, read: result.read - result.elsewhere,
       shared: result.guests == 0 ? nil : result.guests, loaded: rows, withGeometry: withGeometry,
       dropped: Dictionary(uniqueKeysWithValues: result.dropped.map { ($0.key.rawValue, $0.value) }),
       rejected: result.rejected, repaired: result.repaired, splitAtAntimeridian: result.split,

@@ -15,6 +15,7 @@ enum ProbeHandler: TaskHandler {
     let dataset = try VectorDataset(
       source, options: VectorReadOptions(crs: parameters.crs, encoding: parameters.encoding, csv: parameters.csv))
     var warnings = WarningTally()
+    for remark in dataset.remarks { warnings.add(.readerRemark, layer: nil, detail: remark) }
     var probed: [ProbedLayer] = []
     var ids: Set<String> = []
     var skipped: GeospatialError?

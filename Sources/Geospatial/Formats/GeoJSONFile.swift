@@ -14,6 +14,14 @@ enum GeoJSONFile {
   }
 }
 
+extension GeoJSONFile {
+  /// JSON text may hold the character zero; GDAL's and PostgreSQL's may not.
+  static func remarks(_ path: String) -> [String] {
+    let count = FileBytes(path)?.occurrences(of: "\\u0000") ?? 0
+    return count == 0 ? [] : ["texts are cut at the character zero (\\u0000), of which the file has \(count)"]
+  }
+}
+
 extension UInt8 {
   /// Blank, tab, line feed, carriage return (and the two nobody writes).
   var isJSONSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }

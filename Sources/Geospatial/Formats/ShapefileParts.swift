@@ -33,5 +33,21 @@ enum ShapefileParts {
           .sourceTruncated, "\(part.name) says it has \(announced) bytes; the file has \(part.size).", byte: part.size)
       }
     }
+    try compareCounts(files.parts[1], files.parts[2])
+  }
+
+  /// Shapes and rows of attributes belong together by their number; GDAL reads as many as the shorter of both has.
+  private static func compareCounts(_ index: SourceFiles.Part, _ table: SourceFiles.Part) throws(GeospatialError) {
+    let lengths = FileBytes(index.path)?.read(at: 0, count: 100) ?? []
+    let header = FileBytes(table.path)?.read(at: 0, count: 32) ?? []
+    guard lengths.count == 100, header.count == 32 else {
+      throw GeospatialError(.sourceTruncated, "\(table.name) ends in its header.", byte: table.size)
+    }
+    let (shapes, rows) = ((lengths.big32(24) * 2 - 100) / 8, header.little32(4))
+    guard shapes == rows else {
+      throw GeospatialError(
+        .sourceCorrupt, "\(index.name) counts \(shapes) shapes, \(table.name) \(rows) rows of attributes.",
+        details: ["shapes": "\(shapes)", "rows": "\(rows)"])
+    }
   }
 }

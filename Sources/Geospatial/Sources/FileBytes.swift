@@ -30,6 +30,31 @@ struct FileBytes: ~Copyable {
   }
 }
 
+extension FileBytes {
+  /// How often `pattern` occurs in the whole file.
+  func occurrences(of pattern: String) -> Int64 {
+    let pattern = Array(pattern.utf8)
+    var count: Int64 = 0
+    var offset: Int64 = 0
+    while offset < size {
+      let chunk = read(at: offset, count: 1 << 20)
+      guard chunk.count >= pattern.count else { break }
+      chunk.withUnsafeBytes { bytes in
+        let end = bytes.baseAddress! + bytes.count
+        var at = bytes.baseAddress!
+        while let found = memchr(at, Int32(pattern[0]), end - at).map({ UnsafeRawPointer($0) }) {
+          let matches = end - found >= pattern.count && memcmp(found, pattern, pattern.count) == 0
+          count += matches ? 1 : 0
+          at = found + (matches ? pattern.count : 1)
+        }
+      }
+      // The next piece begins where a pattern across the border would.
+      offset += Int64(chunk.count - pattern.count + 1)
+    }
+    return count
+  }
+}
+
 /// Little- and big-endian integers out of bytes that are long enough.
 extension [UInt8] {
   func little16(_ at: Int) -> Int { Int(self[at]) | Int(self[at + 1]) << 8 }

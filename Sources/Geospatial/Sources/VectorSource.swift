@@ -6,6 +6,8 @@ public struct VectorSource: Sendable {
   let gdalName: String
   /// Records the file holds by our own count, where its reader would leave out broken ones without an error.
   var records: Int64?
+  /// What is lost in reading that no reader tells, in words.
+  var remarks: [String] = []
 
   /// Recognises the source at `address`.
   public init(_ address: SourceAddress) throws(GeospatialError) {
@@ -23,9 +25,11 @@ public struct VectorSource: Sendable {
       (format, files, gdalName) = (.geoPackage, main, path)
     case "geojson", "json":
       try GeoJSONFile.check(path, head: head)
+      remarks = GeoJSONFile.remarks(path)
       (format, files, gdalName) = (.geoJSON, main, path)
     case "geojsonl", "geojsons", "ndjson", "jsonl":
       records = try GeoJSONSequenceFile.count(path)
+      remarks = GeoJSONFile.remarks(path)
       // The prefix decides the driver's own guess.
       (format, files, gdalName) = (.geoJSONSequence, main, "GeoJSONSeq:\(path)")
     case "shp":

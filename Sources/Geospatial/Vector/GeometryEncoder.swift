@@ -122,12 +122,20 @@ final class GeometryEncoder {
     return try store(geometry, feature: feature, to: row)
   }
 
+  /// Bytes of one geometry. A web client could not draw more, and a child holds several copies of one at a time.
+  static let maximumBytes = 32 << 20
+
   /// Length, EWKB header, count of parts.
   private static let headerSize = 4 + 9 + 4
 
   private func store(_ geometry: OGRGeometryH, feature: Int64, to row: RowBuffer) throws(GeospatialError) -> Outcome {
     let start = row.count
     let size = Int(OGR_G_WkbSizeEx(geometry))
+    guard size <= Self.maximumBytes else {
+      throw GeospatialError(
+        .geometryTooLarge, "The geometry has \(size >> 20) MiB; \(Self.maximumBytes >> 20) are allowed.", layer: layer,
+        feature: feature, details: ["bytes": "\(size)"])
+    }
     let isMulti = OGR_GT_Flatten(OGR_G_GetGeometryType(geometry)).rawValue == family.multiCode
     // ISO WKB of a multi-geometry begins with 9 bytes that our header (which has an SRID besides) replaces.
     let overlap = isMulti ? 9 : 0

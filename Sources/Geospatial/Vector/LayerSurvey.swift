@@ -63,6 +63,8 @@ extension VectorLayer {
     let definition = OGR_L_GetLayerDefn(handle)
     let fieldCount = OGR_FD_GetFieldCount(definition)
     guard fieldCount <= Self.maximumColumns else { return try tooMany() }
+    let file = try CSVFile(
+      dataset.source.files.parts[0].path, columns: Int(fieldCount), keep: WarningTally.maximumExamples, tick: tick)
     var kinds = [CSVKind](repeating: .int8, count: Int(fieldCount))
     var seen = [Bool](repeating: false, count: Int(fieldCount))
     var rows: Int64 = 0
@@ -115,6 +117,16 @@ extension VectorLayer {
       OGR_L_ResetReading(handle)
     }
     guard rows > 0 else { throw GeospatialError(.noFeatures, "The file has no rows.", layer: name) }
+    guard rows == file.rows else {
+      throw GeospatialError(.sourceCorrupt, "The file has \(file.rows) rows; \(rows) of them can be read.", layer: name)
+    }
+    for ragged in file.examples {
+      warnings.add(
+        .rowRagged, layer: name, feature: ragged.row,
+        detail: "\(ragged.values) values for \(fieldCount) columns: "
+          + (ragged.values > fieldCount ? "those beyond are left out" : "the others are null"))
+    }
+    warnings.add(.rowRagged, times: file.raggedRows - Int64(file.examples.count))
     guard !families.isEmpty else {
       throw broken ?? GeospatialError(.noGeometry, "No row of the file has coordinates.", layer: name)
     }

@@ -1,4 +1,5 @@
 internal import CGDAL
+internal import Glibc
 
 /// How a request wants a vector source to be read.
 public struct VectorReadOptions: Sendable {
@@ -29,6 +30,8 @@ public final class VectorDataset {
   let options: VectorReadOptions
   private let handle: GDALDatasetH
 
+  /// What the reader remarked when it opened the source, and what we know that it does not tell.
+  public let remarks: [String]
   /// Names of all layers, in the source's order.
   public let layerNames: [String]
 
@@ -42,9 +45,11 @@ public final class VectorDataset {
   public init(_ source: VectorSource, options: VectorReadOptions) throws(GeospatialError) {
     self.source = source
     self.options = options
-    let (opened, failures) = ErrorCapture.during { errors in
-      (Self.open(source, options), errors.takeFailures())
+    if let encoding = options.encoding { try Self.requireEncoding(encoding) }
+    let (opened, failures, remarks) = ErrorCapture.during { errors in
+      (Self.open(source, options), errors.takeFailures(), errors.takeRemarks())
     }
+    self.remarks = source.remarks + remarks.map(\.message)
     guard let opened else { throw Self.refused(source, failures) }
     if !failures.isEmpty {
       // Opened with complaints: half a source is none.
@@ -86,11 +91,25 @@ public final class VectorDataset {
     }
   }
 
+  private static func requireEncoding(_ name: String) throws(GeospatialError) {
+    let converter = iconv_open("UTF-8", name)
+    guard converter != iconv_t(bitPattern: -1) else {
+      throw GeospatialError(.encodingError, "There is no encoding \(name.prefix(100)).", details: ["encoding": name])
+    }
+    iconv_close(converter)
+  }
+
   private static func refused(_ source: VectorSource, _ failures: [ErrorCapture.Report]) -> GeospatialError {
     let why = failures.text(or: "GDAL gives no reason")
     let ends = ["unexpected end of data", "unexpected EOF", "no element found", "unclosed token"]
     if ends.contains(where: why.contains) {
       return GeospatialError(.sourceTruncated, "The file ends in the middle: \(why)")
+    }
+    if why.contains("crs not found") {
+      return GeospatialError(.crsInvalid, "The file names a reference system nobody knows: \(why)")
+    }
+    if why.contains("OGR_GEOJSON_MAX_OBJ_SIZE") {
+      return GeospatialError(.geometryTooLarge, "A feature of the file is larger than its reader can take.")
     }
     return GeospatialError(.sourceCorrupt, "The \(source.format.driver) file cannot be read: \(why)")
   }

@@ -70,7 +70,9 @@ public final class VectorLayer {
     let why = failures.text(or: "GDAL gives no reason")
     let code: GeospatialError.Code =
       why.contains("malformed") || why.contains("not a database") || why.contains("Corrupted")
-      ? .sourceCorrupt : why.contains("UTF-8") ? .encodingError : .readError
+      ? .sourceCorrupt
+      : why.contains("UTF-8")
+        ? .encodingError : why.contains("OGR_GEOJSON_MAX_OBJ_SIZE") ? .geometryTooLarge : .readError
     return GeospatialError(code, "The source cannot be read: \(why)", layer: layer, feature: feature)
   }
 
@@ -182,8 +184,12 @@ private func tickProgress(_: Double, _: UnsafePointer<CChar>?, _ state: UnsafeMu
 }
 
 extension VectorLayer {
-  /// Features counted in the storage itself, where the format can do that apart from its announced count (GeoPackage).
+  /// Features counted in the storage itself, where the format can do that apart from its announced count.
   public func countStoredRows() -> Int64? {
-    dataset.source.format == .geoPackage ? dataset.countRows(ofGeoPackageLayer: name) : nil
+    switch dataset.source.format {
+    case .geoPackage: dataset.countRows(ofGeoPackageLayer: name)
+    case .shapefile: DBFTable.liveRows(besideShapefile: dataset.source.gdalName)
+    default: nil
+    }
   }
 }

@@ -118,8 +118,11 @@ public final class VectorLoader {
       OGR_L_ResetReading(layer.handle)
       while let feature = OGR_L_GetNextFeature(layer.handle) {
         defer { OGR_F_Destroy(feature) }
-        if errors.failureCount > 0 { break }
         result.read += 1
+        if errors.failureCount > 0 {
+          try reject(feature, errors.takeFailures(), &result, &warnings)
+          continue
+        }
         try append(feature, to: buffer, &result, &warnings, errors)
         if buffer.count >= Self.chunk {
           try sink.write(buffer.bytes)
@@ -182,6 +185,23 @@ public final class VectorLoader {
       guard result.rejected <= plan.maximumRejects else { throw error }
       warnings.add(.recordRejected, layer: layer.name, feature: id, detail: error.message)
     }
+  }
+
+  /// A record the reader gave with a complaint: part of it is missing.
+  private func reject(
+    _ feature: OGRFeatureH, _ failures: [ErrorCapture.Report], _ result: inout LoadResult,
+    _ warnings: inout WarningTally
+  ) throws(GeospatialError) {
+    let id = OGR_F_GetFID(feature)
+    // Whose table it was for is not known: the first family's counts it.
+    guard plan.family == plan.families.first else {
+      result.elsewhere += 1
+      return
+    }
+    let error = VectorLayer.readFailure(failures, layer: layer.name, feature: id)
+    result.rejected += 1
+    guard result.rejected <= plan.maximumRejects else { throw error }
+    warnings.add(.recordRejected, layer: layer.name, feature: id, detail: error.message)
   }
 
   /// The feature's geometry, whether it is ours to destroy, and where it belongs.
@@ -250,7 +270,7 @@ public final class VectorLoader {
   /// Errors a request may allow some of; the others are about the layer.
   static func isAboutRecord(_ error: GeospatialError) -> Bool {
     switch error.code {
-    case .coordinatesInvalid, .coordinatesOutOfRange, .encodingError: true
+    case .coordinatesInvalid, .coordinatesOutOfRange, .encodingError, .geometryTooLarge: true
     default: false
     }
   }

@@ -19,5 +19,6 @@ enum WarningText {
     "DATE_INVALID": "dates or times that do not exist, stored as null",
     "READER_REMARK": "remarks of the reader",
     "RECORD_REJECTED": "records that could not be stored",
+    "ROW_RAGGED": "rows with more or fewer values than the header",
   ]
 }
