@@ -7,12 +7,16 @@ make temporary objects. One table is described here from PostgreSQL's catalogue,
 
 import re
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 from cql2 import Expr
-from tipg.collections import Column, PgCollection, _quote_ident
+from morecantile import Tile, TileMatrixSet
+from pydantic import PrivateAttr
+from tipg.collections import Column, Feature, PgCollection, _quote_ident
 
+from . import tiles
 from .database import Pool
 from .problems import Problem
 from .registry import Route, ServedCollection
@@ -53,9 +57,14 @@ _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
+def _exact(number: int) -> int | str:
+    """cql2's numbers are floats, which are exact to 2^53 only: beyond that a number goes as a string, which PostgreSQL reads
+    as the column's own type."""
+    return number if abs(number) <= 2**53 else str(number)
+
+
 def _one_of(key: str, ids: list[str]) -> Expr:
-    """The condition that the key is one of `ids`. cql2's numbers are floats, which are exact to 2^53 only: beyond that
-    a number goes as a string, which PostgreSQL reads as the column's own type."""
+    """The condition that the key is one of `ids`."""
     exact: list[int] = []
     conditions: list[dict[str, Any]] = []
     for text in ids:
@@ -64,7 +73,7 @@ def _one_of(key: str, ids: list[str]) -> Expr:
         if abs(int(text)) <= 2**53:
             exact.append(int(text))
         else:
-            conditions.append({"op": "=", "args": [{"property": key}, text]})
+            conditions.append({"op": "=", "args": [{"property": key}, _exact(int(text))]})
     if exact:
         conditions.append({"op": "in", "args": [{"property": key}, exact]})
     return Expr(conditions[0] if len(conditions) == 1 else {"op": "or", "args": conditions})
@@ -100,6 +109,75 @@ class ServedTable(PgCollection):
         if where is None and self.feature_count is not None:
             return self.feature_count
         return await super()._features_count_query(conn, where=where, **rest)
+
+    async def _features_query(
+        self,
+        conn: asyncpg.Connection,
+        *,
+        where: Expr | None = None,
+        sortby: str | None = None,
+        offset: int | None = None,
+        **rest: Any,
+    ) -> AsyncIterator[Feature]:
+        """Pages of a whole collection begin at a key: PostgreSQL reads past every row that an OFFSET leaves out, geometry and
+        all, so that a client that follows `next` to the end would read the table once a page."""
+        if offset and where is None and not sortby and self._has_integer_key:
+            first = await self._key_at(conn, offset)
+            if first is None:
+                return
+            where, offset = Expr({"op": ">=", "args": [{"property": self.id_column.name}, _exact(first)]}), 0
+        async for feature in super()._features_query(conn, where=where, sortby=sortby, offset=offset, **rest):
+            yield feature
+
+    # Smallest key, where keys have no gaps; else None. Unknown before it is asked for.
+    _first_key: int | None = PrivateAttr(default=None)
+    _knows_first_key: bool = PrivateAttr(default=False)
+
+    @property
+    def _has_integer_key(self) -> bool:
+        return self.id_column is not None and self.id_column.type in _INTEGERS
+
+    async def _key_at(self, conn: asyncpg.Connection, offset: int) -> int | None:
+        """The key of the row at `offset` in the order of keys. Without gaps it is computed; else the index alone is read."""
+        key = _quote_ident(self.id_column.name)
+        if not self._knows_first_key and self.feature_count is not None:
+            least, most = await conn.fetchrow(f"SELECT min({key}), max({key}) FROM {self._qualified_name}")
+            if least is not None and most - least + 1 == self.feature_count:
+                self._first_key = least
+            self._knows_first_key = True
+        if self._first_key is not None:
+            return self._first_key + offset if offset < self.feature_count else None
+        return await conn.fetchval(f"SELECT {key} FROM {self._qualified_name} ORDER BY {key} LIMIT 1 OFFSET {int(offset)}")
+
+    async def get_tile(
+        self,
+        conn: asyncpg.Connection,
+        *,
+        tms: TileMatrixSet,
+        tile: Tile,
+        properties: list[str] | None = None,
+        geom: str | None = None,
+        **rest: Any,
+    ) -> bytes:
+        """A tile of at most `tiles.MOST_BYTES`, unless the request says itself how it is to be thinned."""
+        column = self.get_geometry_column(geom)
+        its_own = any(rest.get(name) is not None for name in ("limit", "simplify", "sortby"))
+        if its_own or column is None or not self._has_integer_key:
+            return await super().get_tile(conn, tms=tms, tile=tile, properties=properties, geom=geom, **rest)
+        filters = {name.removesuffix("_filter"): rest.get(name) for name in _TILE_FILTERS}
+        where = self.cql_where(**filters, geom=geom, dt=rest.get("dt"), tms=tms, tile=tile)
+        found = await tiles.count(self, conn, where)
+        if found == 0:
+            return b""
+        if found <= tiles.MOST_FEATURES:
+            body = await super().get_tile(conn, tms=tms, tile=tile, properties=properties, geom=geom, **rest)
+            # Empty: everything in it is too small to be drawn.
+            if body and len(body) <= tiles.MOST_BYTES:
+                return body
+        return await tiles.thinned(self, conn, tms, tile, where, properties, column.name)
+
+
+_TILE_FILTERS = ("ids_filter", "bbox_filter", "datetime_filter", "properties_filter", "cql_filter")
 
 
 async def describe(

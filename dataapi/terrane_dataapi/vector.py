@@ -26,7 +26,7 @@ from .parameters import MOST_FEATURES, OVERRIDES, others, served_table
 from .registry import Route
 from .tables import Tables
 
-# A tile holds this many features at most (the first by fid).
+# What a request may ask for by `limit`; without it tiles.py decides.
 MOST_FEATURES_PER_TILE = 50_000
 
 

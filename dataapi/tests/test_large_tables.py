@@ -1,0 +1,119 @@
+"""A table of half a million features: tiles that a client can draw, pages that do not get slower."""
+
+from collections.abc import Iterator
+
+import mapbox_vector_tile
+import morecantile
+import psycopg
+import pytest
+import samples
+
+COUNT = 500_000
+# Six degrees of parcels, 700 in a row.
+LARGE = ("default", "large", "parcels", "v1", 900, 1)
+GAPS = ("default", "large", "gaps", "v1", 901, 1)
+BASE = "/api/data/large/parcels/v1/collections/parcels"
+MOST_BYTES = 500_000
+
+_TABLE = """
+CREATE TABLE data.d900_b1_t0 (fid bigint PRIMARY KEY, geom geometry(MultiPolygon, 4326), name text, number integer);
+INSERT INTO data.d900_b1_t0
+SELECT i, ST_Multi(ST_MakeEnvelope(x, y, x + 0.006, y + 0.006, 4326)), 'parcel number ' || i, i % 1000
+FROM (SELECT i, 5 + (i % 700) * 0.0085 AS x, 48 + (i / 700) * 0.0085 AS y FROM generate_series(1, %(count)s) i) at;
+CREATE INDEX ON data.d900_b1_t0 USING gist (geom);
+CREATE TABLE data.d901_b1_t0 (fid bigint PRIMARY KEY, geom geometry(Point, 4326));
+INSERT INTO data.d901_b1_t0 SELECT i * 3, ST_SetSRID(ST_MakePoint(i %% 360 - 180, 0), 4326) FROM generate_series(1, 20000) i;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(cluster, published) -> Iterator[psycopg.Connection]:
+    with cluster.connect() as admin:
+        yield from _published(admin)
+
+
+def _published(admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    admin.execute("SET ROLE terrane_server")
+    admin.execute(_TABLE.replace("%(count)s", str(COUNT)).replace("%%", "%"))
+    admin.execute("GRANT SELECT ON data.d900_b1_t0, data.d901_b1_t0 TO terrane_dataapi")
+    admin.execute("RESET ROLE")
+    admin.execute("VACUUM ANALYZE data.d900_b1_t0, data.d901_b1_t0")
+    top = 48 + COUNT / 700 * 0.0085
+    samples.route(admin, LARGE, [("parcels", "d900_b1_t0", "MultiPolygon", COUNT, [5.0, 48.0, 11.0, top])])
+    samples.route(admin, GAPS, [("gaps", "d901_b1_t0", "Point", 20_000, [-180, 0, 180, 0])])
+    yield admin
+    samples.withdraw(admin, LARGE)
+    samples.withdraw(admin, GAPS)
+    admin.execute("DROP TABLE data.d900_b1_t0, data.d901_b1_t0")
+
+
+@pytest.mark.parametrize("zoom", range(9))
+def test_every_tile_is_small_and_none_is_empty_where_data_is(service, large, zoom):
+    for tile in morecantile.tms.get("WebMercatorQuad").tiles(5.01, 48.01, 10.94, 54.06, [zoom]):
+        response = service.get(f"{BASE}/tiles/WebMercatorQuad/{zoom}/{tile.x}/{tile.y}")
+        assert response.status_code == 200, response.text
+        assert len(response.content) <= MOST_BYTES
+        layer = mapbox_vector_tile.decode(response.content)["default"]
+        assert layer["features"] and layer["extent"] == 4096
+        kinds = {feature["geometry"]["type"] for feature in layer["features"]}
+        assert kinds <= {"Polygon", "MultiPolygon"}
+
+
+def test_a_thinned_tile_covers_what_the_data_covers(service, large):
+    """Zoom 5: 700 parcels a row lie in about a tile; each column of cells that the data reaches has a feature."""
+    tile = next(morecantile.tms.get("WebMercatorQuad").tiles(8, 51, 8, 51, [6]))
+    answer = service.get(f"{BASE}/tiles/WebMercatorQuad/6/{tile.x}/{tile.y}")
+    features = mapbox_vector_tile.decode(answer.content)["default"]["features"]
+    columns = {int(f["geometry"]["coordinates"][0][0][0]) // 256 for f in features if f["geometry"]["type"] == "Polygon"}
+    bounds = morecantile.tms.get("WebMercatorQuad").bounds(tile)
+    reached = [c for c in range(16) if 5 < bounds.left + (c + 0.5) / 16 * (bounds.right - bounds.left) < 10.9]
+    assert set(reached) <= columns
+    assert all(f["properties"]["name"].startswith("parcel number") for f in features)
+
+
+def test_a_thinned_tile_is_the_same_every_time(service, large):
+    first, second = (service.get(f"{BASE}/tiles/WebMercatorQuad/4/8/5").content for _ in range(2))
+    assert first == second and first
+
+
+def test_a_filter_holds_for_thinned_tiles(service, large):
+    answer = service.get(f"{BASE}/tiles/WebMercatorQuad/5/16/10?filter=number<500&filter-lang=cql2-text")
+    features = mapbox_vector_tile.decode(answer.content)["default"]["features"]
+    assert features and all(f["properties"]["number"] < 500 for f in features)
+
+
+def test_a_deep_page_holds_what_an_offset_means(service, large):
+    for offset in (0, 1, 9_999, 10_000, 250_000, COUNT - 3):
+        page = service.get(f"{BASE}/items?limit=5&offset={offset}").json()
+        assert [f["id"] for f in page["features"]] == list(range(offset + 1, min(offset + 6, COUNT + 1)))
+        assert page["numberMatched"] == COUNT
+        assert any(link["rel"] == "next" for link in page["links"]) == (offset + 5 < COUNT)
+    assert service.get(f"{BASE}/items?offset={COUNT}").json()["features"] == []
+
+
+def test_a_deep_page_reads_no_row_before_it(service, large):
+    """Told by PostgreSQL's own count of rows fetched."""
+
+    def fetched() -> int:
+        large.execute("SELECT pg_stat_force_next_flush()")
+        return large.execute(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'd900_b1_t0'"
+        ).fetchone()[0]
+
+    service.get(f"{BASE}/items?limit=10&offset=1")
+    before = fetched()
+    for _ in range(3):
+        service.get(f"{BASE}/items?limit=10&offset=400000")
+    assert fetched() - before < 10_000
+
+
+def test_pages_of_keys_with_gaps_are_whole(service, large):
+    url, seen = "/api/data/large/gaps/v1/collections/gaps/items?limit=3000", []
+    for _ in range(10):
+        page = service.get(url).json()
+        seen += [feature["id"] for feature in page["features"]]
+        follow = [link["href"] for link in page["links"] if link["rel"] == "next"]
+        if not follow:
+            break
+        url = follow[0].partition("/geo")[2]
+    assert seen == [n * 3 for n in range(1, 20_001)]
