@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Warnings after which a geometry is not the source's any more.
@@ -22,6 +22,7 @@ class Read:
     features: dict[int, dict]
     bounds: dict[int, tuple[float, float, float, float] | None]
     errors: str
+    geometries: dict[int, dict | None] = field(default_factory=dict)
 
 
 def gdal(*command: str, **more) -> subprocess.CompletedProcess[str]:
@@ -74,6 +75,7 @@ def read(source: str, *options: str, layer: str | None = None) -> Read:
         assert number not in read.features, f"feature id {number} twice"
         read.features[number] = properties
         read.bounds[number] = bounds_of(feature["geometry"])
+        read.geometries[number] = feature["geometry"]
     return read
 
 
