@@ -34,6 +34,19 @@ public struct DatasetHandlers: DatasetServiceServer {
     }
   }
 
+  public func getLog(_ request: GetLogRequest, context: ServerCallContext) async throws -> GetLogResponse {
+    try await answering(context) {
+      let record = try await visible(request.dataset, context)
+      let entries = try await registry.log(of: record, reason: request.reason.isEmpty ? nil : request.reason)
+      return GetLogResponse(
+        entries: entries.map { entry in
+          LogEntry(
+            reason: entry.reason, count: entry.count, message: WarningText.of(entry.reason), step: entry.step,
+            places: entry.places.map { LogPlace(layer: $0.layer ?? "", feature: $0.feature, detail: $0.detail) })
+        })
+    }
+  }
+
   public func listDatasets(_ request: ListDatasetsRequest, context: ServerCallContext) async throws
     -> ListDatasetsResponse
   {

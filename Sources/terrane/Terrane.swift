@@ -30,7 +30,8 @@ struct Terrane: AsyncParsableCommand {
       """,
     version: ClientVersion.current,
     subcommands: [
-      CreateCommand.self, WatchCommand.self, GetCommand.self, ListCommand.self, CancelCommand.self, RetryCommand.self,
+      CreateCommand.self, WatchCommand.self, GetCommand.self, LogCommand.self, ListCommand.self, CancelCommand.self,
+      RetryCommand.self,
       DeleteCommand.self, UndeleteCommand.self, PurgeCommand.self, HealthCommand.self, CredentialsCommand.self,
       AdminCommand.self, VersionCommand.self,
     ])

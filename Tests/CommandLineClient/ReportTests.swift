@@ -109,6 +109,23 @@ struct DatasetReportTests {
         """)
   }
 
+  @Test("A log has each reason with its places, and says how many more there are")
+  func log() {
+    let places = [
+      LogPlace(layer: "roads", feature: 12, detail: "made valid"), LogPlace(layer: "roads", detail: "a\u{1B}[31m"),
+    ]
+    let text = LogReport(columns: 100).text([
+      LogEntry(
+        reason: "GEOMETRY_REPAIRED", count: 1_202, message: "geometries made valid", step: "ingest_vector",
+        places: places),
+      LogEntry(reason: "CRS_ASSUMED", count: 1, message: "EPSG:4326 assumed", step: "probe"),
+    ])
+    #expect(text.contains("1,202 × GEOMETRY_REPAIRED: geometries made valid (ingest_vector)\n"))
+    #expect(text.contains("roads  feature 12  made valid\n"))
+    #expect(text.contains("… and 1,200 more\n") && text.contains("1 × CRS_ASSUMED"))
+    #expect(!text.contains("\u{1B}"), "what a file holds cannot steer a terminal")
+  }
+
   @Test("A scan that found nothing, and one that did")
   func scan() {
     #expect(

@@ -231,6 +231,10 @@ def test_curves_are_served_as_lines(server: Server, folder: Path, name: str):
     samples.readable(path)
     record = server.ready(name, path)
     assert {"CURVES_LINEARIZED": 1}.items() <= {w["reason"]: w["count"] for w in record["warnings"]}.items()
+    [entry] = server.cli("log", name, "--reason", "curves_linearized").lines
+    assert (entry["step"], entry["count"]) == ("ingest_vector", 1)
+    assert entry["places"] == [{"layer": "curves", "feature": 1, "detail": "curves drawn as lines"}]
+    assert server.cli("log", "no/such/v1").code == 4
     [collection] = record["result"]["collections"]
     [item] = server.get(collection["items_url"]).json()["features"]
     # Drawn through points every 4 degrees; the northernmost of the arc is none of them.

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from conftest import big_count
+from support import samples
 from support.server import Server, Watcher
 
 
@@ -22,10 +23,14 @@ def assert_honest(watcher: Watcher) -> None:
         assert event["status"]["dataset_key"] and event["status"]["operation"]["id"]
 
 
+# Long enough that several progress reports come of it on any machine: they are written once a second.
+COUNT = 4 * big_count()
+
+
 @pytest.fixture(scope="module")
-def load(server: Server, big: Path) -> tuple[Watcher, Watcher, Watcher, Watcher]:
+def load(server: Server, sources: Path) -> tuple[Watcher, Watcher, Watcher, Watcher]:
     """One load, watched by two to its end, and by one that was killed and came back."""
-    first = server.begin("watch/big/v1", big)
+    first = server.begin("watch/big/v1", samples.many_points(sources / "long.gpkg", COUNT))
     first.wait_for("a start", lambda status: True)
     second, leaver = server.watch("watch/big/v1"), server.watch("watch/big/v1")
     leaver.wait_for_loading()
@@ -46,7 +51,7 @@ def test_progress_tells_step_unit_and_rate(load: tuple[Watcher, ...]):
     steps = [status["progress"] for status in load[0].statuses]
     loading = [p for p in steps if p["step"] == "ingest_vector" and p["unit"] == "rows"]
     assert len(loading) >= 2, "the load was watched as it went"
-    assert all(p["total"] == big_count() and 0 <= p["done"] <= p["total"] and p["step_count"] == 4 for p in loading)
+    assert all(p["total"] == COUNT and 0 <= p["done"] <= p["total"] and p["step_count"] == 4 for p in loading)
     assert any(p["rate"] > 0 and p["eta_seconds"] > 0 and p["eta_basis"] == "rate" for p in loading)
     assert len({p["done"] for p in loading}) > 1
 
@@ -83,7 +88,7 @@ def test_a_status_stays_small(load: tuple[Watcher, ...]):
     last = load[0].statuses[-1]
     [collection] = last["result"]["collections"]
     assert collection["columns"] == [] and collection["column_count"] == 5
-    assert last["result"]["feature_count"] == collection["feature_count"] == big_count()
+    assert last["result"]["feature_count"] == collection["feature_count"] == COUNT
 
 
 def test_watching_what_does_not_exist_says_so(server: Server):

@@ -17,6 +17,7 @@ import Testing
   static let roles: [String: Role] = [
     "terrane.v1.DatasetService/CreateDataset": .editor,
     "terrane.v1.DatasetService/GetDataset": .reader,
+    "terrane.v1.DatasetService/GetLog": .reader,
     "terrane.v1.DatasetService/ListDatasets": .reader,
     "terrane.v1.DatasetService/WatchStatus": .reader,
     "terrane.v1.DatasetService/CancelDataset": .editor,

@@ -4,7 +4,7 @@ public import PostgreSQL
 /// Datasets as callers meet them: asked for, looked up, moved. Every answer is a `DatasetRecord`; every refusal a `Problem`.
 public final class DatasetRegistry: Sendable {
   private let creates: GroupCommit<CreateRow, CreateOutcome>
-  private let pool: ConnectionPool
+  let pool: ConnectionPool
   private let moves: DatasetMoves
   private let clock: @Sendable () -> String
 

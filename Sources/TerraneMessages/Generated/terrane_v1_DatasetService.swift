@@ -10,6 +10,8 @@ public enum DatasetServiceMethods {
   public static let createDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CreateDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_TYPE_UNSUPPORTED", "OPTION_UNSUPPORTED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS", "REQUEST_ID_REUSED", "DATASET_EXISTS", "DATASET_DELETED"])
   /// The record of a dataset.
   public static let getDataset = MethodDescriptor(name: "terrane.v1.DatasetService/GetDataset", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
+  /// What was done to the data or lost from it, and where: the warnings of the newest operation with their first places.
+  public static let getLog = MethodDescriptor(name: "terrane.v1.DatasetService/GetLog", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
   /// Datasets by page, newest first.
   public static let listDatasets = MethodDescriptor(name: "terrane.v1.DatasetService/ListDatasets", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_PAGE_TOKEN"])
   /// The newest status at once, then every change; ends when the current operation has ended, unless `follow`.
@@ -26,7 +28,7 @@ public enum DatasetServiceMethods {
   public static let purgeDataset = MethodDescriptor(name: "terrane.v1.DatasetService/PurgeDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
 
   /// In the schema's order.
-  public static let all: [MethodDescriptor] = [createDataset, getDataset, listDatasets, watchStatus, cancelDataset, retryDataset, deleteDataset, undeleteDataset, purgeDataset]
+  public static let all: [MethodDescriptor] = [createDataset, getDataset, getLog, listDatasets, watchStatus, cancelDataset, retryDataset, deleteDataset, undeleteDataset, purgeDataset]
 }
 
 /// Datasets: asked for, watched, deleted.
@@ -41,6 +43,8 @@ public protocol DatasetServiceServer: RPCService {
   func createDataset(_ request: CreateDatasetRequest, context: ServerCallContext) async throws -> CreateDatasetResponse
   /// The record of a dataset.
   func getDataset(_ request: GetDatasetRequest, context: ServerCallContext) async throws -> Dataset
+  /// What was done to the data or lost from it, and where: the warnings of the newest operation with their first places.
+  func getLog(_ request: GetLogRequest, context: ServerCallContext) async throws -> GetLogResponse
   /// Datasets by page, newest first.
   func listDatasets(_ request: ListDatasetsRequest, context: ServerCallContext) async throws -> ListDatasetsResponse
   /// The newest status at once, then every change; ends when the current operation has ended, unless `follow`.
@@ -64,6 +68,9 @@ extension DatasetServiceServer {
     }
     router.unary(DatasetServiceMethods.getDataset, GetDatasetRequest.self, Dataset.self) { request, context in
       try await self.getDataset(request, context: context)
+    }
+    router.unary(DatasetServiceMethods.getLog, GetLogRequest.self, GetLogResponse.self) { request, context in
+      try await self.getLog(request, context: context)
     }
     router.unary(DatasetServiceMethods.listDatasets, ListDatasetsRequest.self, ListDatasetsResponse.self) { request, context in
       try await self.listDatasets(request, context: context)
@@ -109,6 +116,11 @@ public struct DatasetServiceClient: Sendable {
   /// The record of a dataset.
   public func getDataset(_ request: GetDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
     try await connection.unary(DatasetServiceMethods.getDataset, request, Dataset.self, options: options)
+  }
+
+  /// What was done to the data or lost from it, and where: the warnings of the newest operation with their first places.
+  public func getLog(_ request: GetLogRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> GetLogResponse {
+    try await connection.unary(DatasetServiceMethods.getLog, request, GetLogResponse.self, options: options)
   }
 
   /// Datasets by page, newest first.

@@ -241,6 +241,84 @@ public struct PurgeDatasetRequest: ProtobufMessage {
   }
 }
 
+public struct GetLogRequest: ProtobufMessage {
+  public var dataset: DatasetRef? = nil
+  /// Only this reason, such as GEOMETRY_REPAIRED; empty: all.
+  public var reason: String = ""
+
+  public init() {}
+
+  public init(
+    dataset: DatasetRef? = nil,
+    reason: String = ""
+  ) {
+    self.dataset = dataset
+    self.reason = reason
+  }
+}
+
+public struct GetLogResponse: ProtobufMessage {
+  /// In the order of the steps.
+  public var entries: [LogEntry] = []
+
+  public init() {}
+
+  public init(
+    entries: [LogEntry] = []
+  ) {
+    self.entries = entries
+  }
+}
+
+/// What one step counted for one reason.
+public struct LogEntry: ProtobufMessage {
+  public var reason: String = ""
+  public var count: Int64 = 0
+  /// What the reason means, in words.
+  public var message: String = ""
+  /// probe, ingest_vector …
+  public var step: String = ""
+  /// The first of them; `count` says how many there are.
+  public var places: [LogPlace] = []
+
+  public init() {}
+
+  public init(
+    reason: String = "",
+    count: Int64 = 0,
+    message: String = "",
+    step: String = "",
+    places: [LogPlace] = []
+  ) {
+    self.reason = reason
+    self.count = count
+    self.message = message
+    self.step = step
+    self.places = places
+  }
+}
+
+/// One place in the source.
+public struct LogPlace: ProtobufMessage {
+  public var layer: String = ""
+  /// The source's feature id, or the row of a table.
+  public var feature: Int64? = nil
+  /// What was done there, or what is wrong.
+  public var detail: String = ""
+
+  public init() {}
+
+  public init(
+    layer: String = "",
+    feature: Int64? = nil,
+    detail: String = ""
+  ) {
+    self.layer = layer
+    self.feature = feature
+    self.detail = detail
+  }
+}
+
 extension CreateDatasetRequest {
   public static var protobufName: String { "terrane.v1.CreateDatasetRequest" }
 
@@ -822,5 +900,183 @@ extension PurgeDatasetRequest: ProtobufCBacked {
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
     if let value = self.dataset { c.pointee.dataset = arena.message(value) }
+  }
+}
+
+extension GetLogRequest {
+  public static var protobufName: String { "terrane.v1.GetLogRequest" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    if let value = self.dataset { members.append(.init("dataset", JSONValue(value))) }
+    members.append(.init("reason", JSONValue(self.reason)))
+    return .object(members)
+  }
+}
+
+extension GetLogRequest: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__GetLogRequest
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__get_log_request__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__get_log_request__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    if let value = c.pointee.dataset { self.dataset = DatasetRef(copying: value) }
+    self.reason = String(protobuf: c.pointee.reason)
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if let value = self.dataset { c.pointee.dataset = arena.message(value) }
+    c.pointee.reason = arena.string(self.reason)
+  }
+}
+
+extension GetLogResponse {
+  public static var protobufName: String { "terrane.v1.GetLogResponse" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("entries", .array(self.entries.map { JSONValue($0) })))
+    return .object(members)
+  }
+}
+
+extension GetLogResponse: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__GetLogResponse
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__get_log_response__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__get_log_response__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.entries = protobufArray(c.pointee.entries, c.pointee.n_entries) { element in
+      element.map { LogEntry(copying: $0) } ?? LogEntry()
+    }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if !self.entries.isEmpty {
+      c.pointee.n_entries = self.entries.count
+      c.pointee.entries = arena.array(self.entries) { arena.message($0) }
+    }
+  }
+}
+
+extension LogEntry {
+  public static var protobufName: String { "terrane.v1.LogEntry" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("reason", JSONValue(self.reason)))
+    members.append(.init("count", JSONValue(self.count)))
+    members.append(.init("message", JSONValue(self.message)))
+    members.append(.init("step", JSONValue(self.step)))
+    members.append(.init("places", .array(self.places.map { JSONValue($0) })))
+    return .object(members)
+  }
+}
+
+extension LogEntry: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__LogEntry
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__log_entry__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__log_entry__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.reason = String(protobuf: c.pointee.reason)
+    self.count = c.pointee.count
+    self.message = String(protobuf: c.pointee.message)
+    self.step = String(protobuf: c.pointee.step)
+    self.places = protobufArray(c.pointee.places, c.pointee.n_places) { element in
+      element.map { LogPlace(copying: $0) } ?? LogPlace()
+    }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.reason = arena.string(self.reason)
+    c.pointee.count = self.count
+    c.pointee.message = arena.string(self.message)
+    c.pointee.step = arena.string(self.step)
+    if !self.places.isEmpty {
+      c.pointee.n_places = self.places.count
+      c.pointee.places = arena.array(self.places) { arena.message($0) }
+    }
+  }
+}
+
+extension LogPlace {
+  public static var protobufName: String { "terrane.v1.LogPlace" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("layer", JSONValue(self.layer)))
+    if let value = self.feature { members.append(.init("feature", JSONValue(value))) }
+    members.append(.init("detail", JSONValue(self.detail)))
+    return .object(members)
+  }
+}
+
+extension LogPlace: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__LogPlace
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__log_place__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__log_place__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.layer = String(protobuf: c.pointee.layer)
+    if c.pointee._feature_case.rawValue != 0 { self.feature = c.pointee.feature }
+    self.detail = String(protobuf: c.pointee.detail)
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.layer = arena.string(self.layer)
+    if let value = self.feature {
+      c.pointee._feature_case = .init(rawValue: 2)
+      c.pointee.feature = value
+    }
+    c.pointee.detail = arena.string(self.detail)
   }
 }

@@ -28,6 +28,41 @@ struct GetCommand: AsyncParsableCommand {
   }
 }
 
+struct LogCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "log", abstract: "Show what was done to the data or lost from it, and where.",
+    discussion: """
+      EXAMPLES
+        \(Invocation.program) log demo/roads/v1
+        \(Invocation.program) log demo/roads/v1 --reason GEOMETRY_REPAIRED --json | jq '.places[].feature'
+      """)
+
+  @Argument(help: ArgumentHelp("The dataset.", valueName: "dataset"))
+  var name: String
+
+  @Option(help: "Only this reason, such as GEOMETRY_REPAIRED.")
+  var reason: String?
+
+  @OptionGroup var connection: ConnectionOptions
+
+  func run() async throws {
+    try await Session.run(connection) { session in
+      let reference = try await session.reference(name)
+      let request = GetLogRequest(dataset: reference.message, reason: reason?.uppercased() ?? "")
+      let entries = try await session.call { try await DatasetServiceClient($0).getLog(request, options: $1) }.entries
+      if connection.output.json {
+        for entry in entries { Terminal.output.line(entry.jsonObject().text) }
+      } else if entries.isEmpty {
+        Terminal.errors.line(
+          "Nothing is noted: the data is as it was\(reason == nil ? "" : ", as far as that reason goes").")
+      } else {
+        let columns = Terminal.output.isInteractive ? Terminal.output.columns : 10_000
+        Terminal.output.write(LogReport(columns: columns).text(entries))
+      }
+    }
+  }
+}
+
 struct ListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List datasets, newest first.",

@@ -13,8 +13,12 @@ extern const ProtobufGuardMessage terrane__v1__dataset_spec__guard_table;
 extern const ProtobufGuardMessage terrane__v1__delete_dataset_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__delete_dataset_response__guard_table;
 extern const ProtobufGuardMessage terrane__v1__get_dataset_request__guard_table;
+extern const ProtobufGuardMessage terrane__v1__get_log_request__guard_table;
+extern const ProtobufGuardMessage terrane__v1__get_log_response__guard_table;
 extern const ProtobufGuardMessage terrane__v1__list_datasets_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__list_datasets_response__guard_table;
+extern const ProtobufGuardMessage terrane__v1__log_entry__guard_table;
+extern const ProtobufGuardMessage terrane__v1__log_place__guard_table;
 extern const ProtobufGuardMessage terrane__v1__purge_dataset_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__retry_dataset_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__undelete_dataset_request__guard_table;
@@ -120,3 +124,34 @@ static const ProtobufGuardField terrane__v1__purge_dataset_request__guard_fields
 };
 const ProtobufGuardMessage terrane__v1__purge_dataset_request__guard_table = {&terrane__v1__purge_dataset_request__descriptor, terrane__v1__purge_dataset_request__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__purge_dataset_request__guard(void) { return &terrane__v1__purge_dataset_request__guard_table; }
+
+static const ProtobufGuardField terrane__v1__get_log_request__guard_fields[] = {
+  {&terrane__v1__dataset_ref__guard_table, 1, false},  // dataset
+  {NULL, 0, true},  // reason
+};
+const ProtobufGuardMessage terrane__v1__get_log_request__guard_table = {&terrane__v1__get_log_request__descriptor, terrane__v1__get_log_request__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__get_log_request__guard(void) { return &terrane__v1__get_log_request__guard_table; }
+
+static const ProtobufGuardField terrane__v1__get_log_response__guard_fields[] = {
+  {&terrane__v1__log_entry__guard_table, 0, false},  // entries
+};
+const ProtobufGuardMessage terrane__v1__get_log_response__guard_table = {&terrane__v1__get_log_response__descriptor, terrane__v1__get_log_response__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__get_log_response__guard(void) { return &terrane__v1__get_log_response__guard_table; }
+
+static const ProtobufGuardField terrane__v1__log_entry__guard_fields[] = {
+  {NULL, 0, true},  // reason
+  {NULL, 0, false},  // count
+  {NULL, 0, true},  // message
+  {NULL, 0, true},  // step
+  {&terrane__v1__log_place__guard_table, 0, false},  // places
+};
+const ProtobufGuardMessage terrane__v1__log_entry__guard_table = {&terrane__v1__log_entry__descriptor, terrane__v1__log_entry__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__log_entry__guard(void) { return &terrane__v1__log_entry__guard_table; }
+
+static const ProtobufGuardField terrane__v1__log_place__guard_fields[] = {
+  {NULL, 0, true},  // layer
+  {NULL, 0, false},  // feature
+  {NULL, 0, true},  // detail
+};
+const ProtobufGuardMessage terrane__v1__log_place__guard_table = {&terrane__v1__log_place__descriptor, terrane__v1__log_place__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__log_place__guard(void) { return &terrane__v1__log_place__guard_table; }

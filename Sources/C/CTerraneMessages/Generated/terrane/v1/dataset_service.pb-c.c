@@ -637,6 +637,186 @@ void   terrane__v1__purge_dataset_request__free_unpacked
   assert(message->base.descriptor == &terrane__v1__purge_dataset_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__get_log_request__init
+                     (Terrane__V1__GetLogRequest         *message)
+{
+  static const Terrane__V1__GetLogRequest init_value = TERRANE__V1__GET_LOG_REQUEST__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__get_log_request__get_packed_size
+                     (const Terrane__V1__GetLogRequest *message)
+{
+  assert(message->base.descriptor == &terrane__v1__get_log_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__get_log_request__pack
+                     (const Terrane__V1__GetLogRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__get_log_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__get_log_request__pack_to_buffer
+                     (const Terrane__V1__GetLogRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__get_log_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__GetLogRequest *
+       terrane__v1__get_log_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__GetLogRequest *)
+     protobuf_c_message_unpack (&terrane__v1__get_log_request__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__get_log_request__free_unpacked
+                     (Terrane__V1__GetLogRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__get_log_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__get_log_response__init
+                     (Terrane__V1__GetLogResponse         *message)
+{
+  static const Terrane__V1__GetLogResponse init_value = TERRANE__V1__GET_LOG_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__get_log_response__get_packed_size
+                     (const Terrane__V1__GetLogResponse *message)
+{
+  assert(message->base.descriptor == &terrane__v1__get_log_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__get_log_response__pack
+                     (const Terrane__V1__GetLogResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__get_log_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__get_log_response__pack_to_buffer
+                     (const Terrane__V1__GetLogResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__get_log_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__GetLogResponse *
+       terrane__v1__get_log_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__GetLogResponse *)
+     protobuf_c_message_unpack (&terrane__v1__get_log_response__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__get_log_response__free_unpacked
+                     (Terrane__V1__GetLogResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__get_log_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__log_entry__init
+                     (Terrane__V1__LogEntry         *message)
+{
+  static const Terrane__V1__LogEntry init_value = TERRANE__V1__LOG_ENTRY__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__log_entry__get_packed_size
+                     (const Terrane__V1__LogEntry *message)
+{
+  assert(message->base.descriptor == &terrane__v1__log_entry__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__log_entry__pack
+                     (const Terrane__V1__LogEntry *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__log_entry__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__log_entry__pack_to_buffer
+                     (const Terrane__V1__LogEntry *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__log_entry__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__LogEntry *
+       terrane__v1__log_entry__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__LogEntry *)
+     protobuf_c_message_unpack (&terrane__v1__log_entry__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__log_entry__free_unpacked
+                     (Terrane__V1__LogEntry *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__log_entry__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__log_place__init
+                     (Terrane__V1__LogPlace         *message)
+{
+  static const Terrane__V1__LogPlace init_value = TERRANE__V1__LOG_PLACE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__log_place__get_packed_size
+                     (const Terrane__V1__LogPlace *message)
+{
+  assert(message->base.descriptor == &terrane__v1__log_place__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__log_place__pack
+                     (const Terrane__V1__LogPlace *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__log_place__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__log_place__pack_to_buffer
+                     (const Terrane__V1__LogPlace *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__log_place__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__LogPlace *
+       terrane__v1__log_place__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__LogPlace *)
+     protobuf_c_message_unpack (&terrane__v1__log_place__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__log_place__free_unpacked
+                     (Terrane__V1__LogPlace *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__log_place__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor terrane__v1__create_dataset_request__field_descriptors[2] =
 {
   {
@@ -1388,5 +1568,248 @@ const ProtobufCMessageDescriptor terrane__v1__purge_dataset_request__descriptor 
   terrane__v1__purge_dataset_request__field_indices_by_name,
   1,  terrane__v1__purge_dataset_request__number_ranges,
   (ProtobufCMessageInit) terrane__v1__purge_dataset_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__get_log_request__field_descriptors[2] =
+{
+  {
+    "dataset",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__GetLogRequest, dataset),
+    &terrane__v1__dataset_ref__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__GetLogRequest, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__get_log_request__field_indices_by_name[] = {
+  0,   /* field[0] = dataset */
+  1,   /* field[1] = reason */
+};
+static const ProtobufCIntRange terrane__v1__get_log_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor terrane__v1__get_log_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.GetLogRequest",
+  "GetLogRequest",
+  "Terrane__V1__GetLogRequest",
+  "terrane.v1",
+  sizeof(Terrane__V1__GetLogRequest),
+  2,
+  terrane__v1__get_log_request__field_descriptors,
+  terrane__v1__get_log_request__field_indices_by_name,
+  1,  terrane__v1__get_log_request__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__get_log_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__get_log_response__field_descriptors[1] =
+{
+  {
+    "entries",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__GetLogResponse, n_entries),
+    offsetof(Terrane__V1__GetLogResponse, entries),
+    &terrane__v1__log_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__get_log_response__field_indices_by_name[] = {
+  0,   /* field[0] = entries */
+};
+static const ProtobufCIntRange terrane__v1__get_log_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor terrane__v1__get_log_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.GetLogResponse",
+  "GetLogResponse",
+  "Terrane__V1__GetLogResponse",
+  "terrane.v1",
+  sizeof(Terrane__V1__GetLogResponse),
+  1,
+  terrane__v1__get_log_response__field_descriptors,
+  terrane__v1__get_log_response__field_indices_by_name,
+  1,  terrane__v1__get_log_response__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__get_log_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__log_entry__field_descriptors[5] =
+{
+  {
+    "reason",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__LogEntry, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "count",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__LogEntry, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__LogEntry, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "step",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__LogEntry, step),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "places",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__LogEntry, n_places),
+    offsetof(Terrane__V1__LogEntry, places),
+    &terrane__v1__log_place__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__log_entry__field_indices_by_name[] = {
+  1,   /* field[1] = count */
+  2,   /* field[2] = message */
+  4,   /* field[4] = places */
+  0,   /* field[0] = reason */
+  3,   /* field[3] = step */
+};
+static const ProtobufCIntRange terrane__v1__log_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor terrane__v1__log_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.LogEntry",
+  "LogEntry",
+  "Terrane__V1__LogEntry",
+  "terrane.v1",
+  sizeof(Terrane__V1__LogEntry),
+  5,
+  terrane__v1__log_entry__field_descriptors,
+  terrane__v1__log_entry__field_indices_by_name,
+  1,  terrane__v1__log_entry__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__log_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__log_place__field_descriptors[3] =
+{
+  {
+    "layer",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__LogPlace, layer),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "feature",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Terrane__V1__LogPlace, _feature_case),
+    offsetof(Terrane__V1__LogPlace, feature),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "detail",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__LogPlace, detail),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__log_place__field_indices_by_name[] = {
+  2,   /* field[2] = detail */
+  1,   /* field[1] = feature */
+  0,   /* field[0] = layer */
+};
+static const ProtobufCIntRange terrane__v1__log_place__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor terrane__v1__log_place__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.LogPlace",
+  "LogPlace",
+  "Terrane__V1__LogPlace",
+  "terrane.v1",
+  sizeof(Terrane__V1__LogPlace),
+  3,
+  terrane__v1__log_place__field_descriptors,
+  terrane__v1__log_place__field_indices_by_name,
+  1,  terrane__v1__log_place__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__log_place__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -16,3 +16,7 @@ const ProtobufGuardMessage *terrane__v1__delete_dataset_response__guard(void);
 const ProtobufGuardMessage *terrane__v1__artifact__guard(void);
 const ProtobufGuardMessage *terrane__v1__undelete_dataset_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__purge_dataset_request__guard(void);
+const ProtobufGuardMessage *terrane__v1__get_log_request__guard(void);
+const ProtobufGuardMessage *terrane__v1__get_log_response__guard(void);
+const ProtobufGuardMessage *terrane__v1__log_entry__guard(void);
+const ProtobufGuardMessage *terrane__v1__log_place__guard(void);

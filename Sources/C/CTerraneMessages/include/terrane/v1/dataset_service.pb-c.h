@@ -30,6 +30,10 @@ typedef struct Terrane__V1__DeleteDatasetResponse Terrane__V1__DeleteDatasetResp
 typedef struct Terrane__V1__Artifact Terrane__V1__Artifact;
 typedef struct Terrane__V1__UndeleteDatasetRequest Terrane__V1__UndeleteDatasetRequest;
 typedef struct Terrane__V1__PurgeDatasetRequest Terrane__V1__PurgeDatasetRequest;
+typedef struct Terrane__V1__GetLogRequest Terrane__V1__GetLogRequest;
+typedef struct Terrane__V1__GetLogResponse Terrane__V1__GetLogResponse;
+typedef struct Terrane__V1__LogEntry Terrane__V1__LogEntry;
+typedef struct Terrane__V1__LogPlace Terrane__V1__LogPlace;
 
 
 /* --- enums --- */
@@ -223,6 +227,64 @@ struct  Terrane__V1__PurgeDatasetRequest
 #define TERRANE__V1__PURGE_DATASET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__purge_dataset_request__descriptor) \
     , NULL }
+
+
+struct  Terrane__V1__GetLogRequest
+{
+  ProtobufCMessage base;
+  Terrane__V1__DatasetRef *dataset;
+  ProtobufCBinaryData reason;
+};
+#define TERRANE__V1__GET_LOG_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__get_log_request__descriptor) \
+    , NULL, {0,NULL} }
+
+
+struct  Terrane__V1__GetLogResponse
+{
+  ProtobufCMessage base;
+  size_t n_entries;
+  Terrane__V1__LogEntry **entries;
+};
+#define TERRANE__V1__GET_LOG_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__get_log_response__descriptor) \
+    , 0,NULL }
+
+
+struct  Terrane__V1__LogEntry
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData reason;
+  int64_t count;
+  ProtobufCBinaryData message;
+  ProtobufCBinaryData step;
+  size_t n_places;
+  Terrane__V1__LogPlace **places;
+};
+#define TERRANE__V1__LOG_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__log_entry__descriptor) \
+    , {0,NULL}, 0, {0,NULL}, {0,NULL}, 0,NULL }
+
+
+typedef enum {
+  TERRANE__V1__LOG_PLACE___FEATURE__NOT_SET = 0,
+  TERRANE__V1__LOG_PLACE___FEATURE_FEATURE = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__LOG_PLACE___FEATURE__CASE)
+} Terrane__V1__LogPlace__FeatureCase;
+
+struct  Terrane__V1__LogPlace
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData layer;
+  ProtobufCBinaryData detail;
+  Terrane__V1__LogPlace__FeatureCase _feature_case;
+  union {
+    int64_t feature;
+  };
+};
+#define TERRANE__V1__LOG_PLACE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__log_place__descriptor) \
+    , {0,NULL}, {0,NULL}, TERRANE__V1__LOG_PLACE___FEATURE__NOT_SET, {0} }
 
 
 /* Terrane__V1__CreateDatasetRequest methods */
@@ -491,6 +553,82 @@ Terrane__V1__PurgeDatasetRequest *
 void   terrane__v1__purge_dataset_request__free_unpacked
                      (Terrane__V1__PurgeDatasetRequest *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__GetLogRequest methods */
+void   terrane__v1__get_log_request__init
+                     (Terrane__V1__GetLogRequest         *message);
+size_t terrane__v1__get_log_request__get_packed_size
+                     (const Terrane__V1__GetLogRequest   *message);
+size_t terrane__v1__get_log_request__pack
+                     (const Terrane__V1__GetLogRequest   *message,
+                      uint8_t             *out);
+size_t terrane__v1__get_log_request__pack_to_buffer
+                     (const Terrane__V1__GetLogRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__GetLogRequest *
+       terrane__v1__get_log_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__get_log_request__free_unpacked
+                     (Terrane__V1__GetLogRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__GetLogResponse methods */
+void   terrane__v1__get_log_response__init
+                     (Terrane__V1__GetLogResponse         *message);
+size_t terrane__v1__get_log_response__get_packed_size
+                     (const Terrane__V1__GetLogResponse   *message);
+size_t terrane__v1__get_log_response__pack
+                     (const Terrane__V1__GetLogResponse   *message,
+                      uint8_t             *out);
+size_t terrane__v1__get_log_response__pack_to_buffer
+                     (const Terrane__V1__GetLogResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__GetLogResponse *
+       terrane__v1__get_log_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__get_log_response__free_unpacked
+                     (Terrane__V1__GetLogResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__LogEntry methods */
+void   terrane__v1__log_entry__init
+                     (Terrane__V1__LogEntry         *message);
+size_t terrane__v1__log_entry__get_packed_size
+                     (const Terrane__V1__LogEntry   *message);
+size_t terrane__v1__log_entry__pack
+                     (const Terrane__V1__LogEntry   *message,
+                      uint8_t             *out);
+size_t terrane__v1__log_entry__pack_to_buffer
+                     (const Terrane__V1__LogEntry   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__LogEntry *
+       terrane__v1__log_entry__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__log_entry__free_unpacked
+                     (Terrane__V1__LogEntry *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__LogPlace methods */
+void   terrane__v1__log_place__init
+                     (Terrane__V1__LogPlace         *message);
+size_t terrane__v1__log_place__get_packed_size
+                     (const Terrane__V1__LogPlace   *message);
+size_t terrane__v1__log_place__pack
+                     (const Terrane__V1__LogPlace   *message,
+                      uint8_t             *out);
+size_t terrane__v1__log_place__pack_to_buffer
+                     (const Terrane__V1__LogPlace   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__LogPlace *
+       terrane__v1__log_place__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__log_place__free_unpacked
+                     (Terrane__V1__LogPlace *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Terrane__V1__CreateDatasetRequest_Closure)
@@ -535,6 +673,18 @@ typedef void (*Terrane__V1__UndeleteDatasetRequest_Closure)
 typedef void (*Terrane__V1__PurgeDatasetRequest_Closure)
                  (const Terrane__V1__PurgeDatasetRequest *message,
                   void *closure_data);
+typedef void (*Terrane__V1__GetLogRequest_Closure)
+                 (const Terrane__V1__GetLogRequest *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__GetLogResponse_Closure)
+                 (const Terrane__V1__GetLogResponse *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__LogEntry_Closure)
+                 (const Terrane__V1__LogEntry *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__LogPlace_Closure)
+                 (const Terrane__V1__LogPlace *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -555,6 +705,10 @@ extern const ProtobufCMessageDescriptor terrane__v1__delete_dataset_response__de
 extern const ProtobufCMessageDescriptor terrane__v1__artifact__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__undelete_dataset_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__purge_dataset_request__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__get_log_request__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__get_log_response__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__log_entry__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__log_place__descriptor;
 
 PROTOBUF_C__END_DECLS
 
