@@ -191,3 +191,57 @@ import Testing
     #expect(reason { try folder.survey("json.zip") } == .formatUnsupported)
   }
 }
+
+@Suite("What files hold by our own count") struct FileCountTests {
+  private func table(_ text: String, columns: Int, keep: Int = 5) throws -> CSVFile {
+    let folder = try Folder()
+    try folder.write("t.csv", text)
+    return try CSVFile("\(folder.path)/t.csv", columns: columns, keep: keep) { _ in }
+  }
+
+  @Test("rows, quotes, empty lines and every end of line")
+  func rows() throws {
+    #expect(try table("a,b\n1,2\n\n3,4", columns: 2).rows == 2)
+    #expect(try table("a,b\r\n1,2\r\n", columns: 2).rows == 1)
+    #expect(try table("a,b\r1,2\r3,4\r", columns: 2).rows == 2)
+    #expect(try table("a,b\n\"one\nline\",\"a \"\"b\"\"\"\n", columns: 2).rows == 1)
+    #expect(try table("", columns: 1).rows == 0)
+  }
+
+  @Test("ragged rows by the delimiter that gives the reader's columns; empty values at the end are none")
+  func ragged() throws {
+    let file = try table("a;b\n1,5;2\n3\n4;5;6\n7;8;;\n\"9;9\";1\n", columns: 2)
+    #expect(file.rows == 5 && file.raggedRows == 2)
+    #expect(file.examples == [CSVFile.RaggedRow(row: 2, values: 1), CSVFile.RaggedRow(row: 3, values: 3)])
+    let many = try table("a,b\n" + String(repeating: "1\n", count: 100), columns: 2)
+    #expect(many.raggedRows == 100 && many.examples.count == 5)
+  }
+
+  @Test("pieces that are read one by one make one file")
+  func pieces() throws {
+    let row = "\"a value, quoted\",2\n"
+    let count = 3 * (1 << 20) / row.utf8.count
+    let file = try table("a,b\n" + String(repeating: row, count: count), columns: 2)
+    #expect(file.rows == Int64(count) && file.raggedRows == 0)
+  }
+
+  @Test("a quote that stays open, and a zero byte, are told by row and byte")
+  func damaged() {
+    #expect(throws: GeospatialError.self) { try table("a,b\n1,2\n\"3,4\n5,6\n", columns: 2) }
+    do {
+      _ = try table("a,b\n1,2\n3\0,4\n", columns: 2)
+      Issue.record("a zero byte is no text")
+    } catch {
+      let problem = error as? GeospatialError
+      #expect(problem?.code == .sourceCorrupt && problem?.feature == 2 && problem?.byte == 9)
+    }
+  }
+
+  @Test("a pattern is found where two pieces meet", arguments: [0, 1, 3, 5, 6])
+  func acrossPieces(before: Int) throws {
+    let folder = try Folder()
+    let start = (1 << 20) - before
+    try folder.write("f", String(repeating: "\\", count: start) + "\\u0000" + "u0000 \\u0000")
+    #expect(FileBytes("\(folder.path)/f")?.occurrences(of: "\\u0000") == 2)
+  }
+}
