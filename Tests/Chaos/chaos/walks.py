@@ -5,6 +5,7 @@ covered by itself. Each heir is armed with the next boundary and recovers what i
 """
 
 import itertools
+import time
 
 from support.waiting import until
 
@@ -109,7 +110,14 @@ class Walk:
                 if not self.is_under_way():
                     self.set_up()
                     self.begin()
-            return "over" if self.is_over() else None
+            if not self.is_over():
+                return None
+            if boundary.startswith("committed"):
+                # Others see the commit before the server hears of it, and only then does it die.
+                deadline = time.monotonic() + PATIENCE
+                while self.arena.is_running and time.monotonic() < deadline:
+                    time.sleep(0.01)
+            return "over" if self.arena.is_running else "died"
 
         died = until(ended, f"the server dies at {place}, or gets past it", PATIENCE, every=0.02) == "died"
         if died:
