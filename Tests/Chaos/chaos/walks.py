@@ -88,7 +88,9 @@ class Walk:
                 break
         assert number > self.at_least, f"{self.transaction} died at {number - 1} statements only"
         for other in self.others:
-            assert self.dies_at(other), f"{self.transaction} was not killed at {other}"
+            # An heir may find only the rest to do, in fewer runs than the boundary counts: then once more, from the start.
+            again = ":" in other
+            assert self.dies_at(other) or (again and self.dies_at(other)), f"{self.transaction} was not killed at {other}"
         return len(self.deaths)
 
     def dies_at(self, boundary: str) -> bool:
