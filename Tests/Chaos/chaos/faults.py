@@ -3,6 +3,7 @@ that is not running): everything else the product must do alone."""
 
 import random
 import signal
+import threading
 import time
 from dataclasses import dataclass
 
@@ -162,6 +163,8 @@ class BackendFrozen(Fault):
     still until it goes on, whoever uses it.
     """
 
+    _frozen: Process | None = None
+
     def draw(self) -> Moment:
         return Moment("copy", share=self.random.uniform(0.02, 0.9))
 
@@ -175,17 +178,31 @@ class BackendFrozen(Fault):
         return [pid for (pid,) in self.arena.rows("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'terrane-task%%'")]
 
     def _freeze(self, pid: int) -> Process | None:
-        waits = "SELECT coalesce(wait_event, '') = 'ClientRead' FROM pg_stat_activity WHERE pid = %s"
+        """Stands still where it waits for its client; None where that was not met in two seconds."""
         deadline = time.monotonic() + 2
-        while (process := Process.of(pid)) and time.monotonic() < deadline:
-            process.kill(signal.SIGSTOP)
-            until(lambda: process.state in ("T", None, "Z", "X"), "the backend stands still", 10, every=0.0005)
-            if self.arena.rows(waits, pid) == [(True,)]:
-                self.victim = f"backend {pid}"
-                return process
-            process.kill(signal.SIGCONT)
-            time.sleep(self.random.uniform(0, 0.004))
+        with self.arena.server.database() as watcher:
+            while (process := Process.of(pid)) and time.monotonic() < deadline:
+                process.kill(signal.SIGSTOP)
+                until(lambda: process.state in ("T", None, "Z", "X"), "the backend stands still", 10, every=0.0005)
+                if self._waits_for_its_client(watcher, process):
+                    self.victim = f"backend {pid}"
+                    return process
+                process.kill(signal.SIGCONT)
+                time.sleep(self.random.uniform(0, 0.004))
         return None
+
+    @staticmethod
+    def _waits_for_its_client(watcher: psycopg.Connection, process: Process) -> bool:
+        """A look that itself stands still means that the backend holds a lock of PostgreSQL's: it goes on at once."""
+        sql = "SELECT coalesce(wait_event, '') = 'ClientRead' FROM pg_stat_activity WHERE pid = %s"
+        release = threading.Timer(0.5, process.kill, [signal.SIGCONT])
+        release.start()
+        try:
+            waits = watcher.execute(sql, (process.pid,)).fetchone()
+        finally:
+            release.cancel()
+            release.join()
+        return waits == (True,) and process.state == "T"
 
     def mend(self) -> None:
         self.arena.start()

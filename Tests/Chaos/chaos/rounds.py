@@ -56,8 +56,8 @@ def _play(arena: Arena, fault: Fault, outcome: Outcome) -> None:
     name, source = arena.new_name(), fault.source
     fault.prepare()
     load = begin(arena, name, fault)
-    struck = load.wait_for(fault.moment) and fault.strike(load)
     try:
+        struck = load.wait_for(fault.moment) and fault.strike(load)
         if struck:
             fault.mend()
         state = load.settle()
