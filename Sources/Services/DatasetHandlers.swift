@@ -23,7 +23,8 @@ public struct DatasetHandlers: DatasetServiceServer {
       let spec = try DatasetSpec(request.spec)
       try policy.check(spec.source.url)
       let (record, created) = try await registry.create(identity, spec, caller(context, request))
-      return CreateDatasetResponse(dataset: dataset(record), created: created)
+      let notices = created || !record.state.isServed ? [] : try await notices(about: record)
+      return CreateDatasetResponse(dataset: dataset(record), created: created, notices: notices)
     }
   }
 
@@ -97,6 +98,15 @@ public struct DatasetHandlers: DatasetServiceServer {
     try await move(request.dataset, context) { try await registry.retry($0, caller(context, request)) }
   }
 
+  public func reprocessDataset(_ request: ReprocessDatasetRequest, context: ServerCallContext) async throws -> Dataset {
+    try await answering(context) {
+      let before = try await visible(request.dataset, context)
+      // The roots may be others than when it was created.
+      try policy.check(before.spec.source.url)
+      return dataset(try await registry.reprocess(before.key, caller(context, request)))
+    }
+  }
+
   public func deleteDataset(_ request: DeleteDatasetRequest, context: ServerCallContext) async throws
     -> DeleteDatasetResponse
   {
@@ -149,6 +159,26 @@ public struct DatasetHandlers: DatasetServiceServer {
     try await answering(context) {
       let before = try await visible(reference, context, showDeleted: showDeleted)
       return dataset(try await body(before.key))
+    }
+  }
+
+  /// What whoever asks again for a dataset that is served has to know.
+  private func notices(about record: DatasetRecord) async throws -> [Notice] {
+    let reprocess = "Build it anew of the source as it is now: `terrane reprocess \(record.identity.reference)`."
+    switch try await registry.sourceState(of: record) {
+    case .unchanged, .unknown: return []
+    case .changed:
+      return [
+        Notice(
+          reason: "SOURCE_CHANGED_SINCE", message: "the source has changed since the dataset was made of it",
+          remedy: reprocess)
+      ]
+    case .missing:
+      return [
+        Notice(
+          reason: "SOURCE_CHANGED_SINCE", message: "the source the dataset was made of is gone; it is served on",
+          remedy: "Nothing needs doing. To make it anew, put the source back first.")
+      ]
     }
   }
 

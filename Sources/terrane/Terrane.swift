@@ -31,7 +31,7 @@ struct Terrane: AsyncParsableCommand {
     version: ClientVersion.current,
     subcommands: [
       CreateCommand.self, WatchCommand.self, GetCommand.self, LogCommand.self, ListCommand.self, CancelCommand.self,
-      RetryCommand.self,
+      RetryCommand.self, ReprocessCommand.self,
       DeleteCommand.self, UndeleteCommand.self, PurgeCommand.self, HealthCommand.self, CredentialsCommand.self,
       AdminCommand.self, VersionCommand.self,
     ])

@@ -13,6 +13,8 @@ struct Watching {
   var follow = false
   /// As the user named it.
   let shown: DatasetReference
+  /// Whose end this is about; nil: of the update that is seen under way, if one is.
+  var operation: Int64?
 
   /// - Parameter connected: the server has answered this command already.
   /// - Throws: `ExitCode` for every end but READY.
@@ -56,6 +58,7 @@ struct Watching {
           }
           guard let status = event.message else { return }
           last.status.withLock { $0 = status }
+          if status.status == .updating { last.update.withLock { $0 = status.operation?.id } }
           if !json { screen.show(status, report: follow) }
         },
         notice: { screen.say($0) })
@@ -65,11 +68,11 @@ struct Watching {
     }
     screen.finish()
     Interrupt.onInterrupt(nil)
-    try await conclude(last.status.withLock { $0 })
+    try await conclude(last.status.withLock { $0 }, update: operation ?? last.update.withLock { $0 })
   }
 
   /// The stream has no columns in it, and a watch resumed at its end has nothing at all: the record has both.
-  private func conclude(_ last: DatasetStatus?) async throws {
+  private func conclude(_ last: DatasetStatus?, update: Int64?) async throws {
     let dataset: Dataset
     if let last, options.output.json {
       dataset = Dataset(last)
@@ -84,12 +87,18 @@ struct Watching {
     if !options.output.json { Terminal.output.write(await session.report(dataset)) }
     let status = ExitStatus(dataset.status) ?? .ok
     if status != .ok { throw ExitCode(status.rawValue) }
+    // The older build is served on; what was waited for has failed all the same.
+    if let update, dataset.operation?.id == update, [.failed, .cancelled].contains(dataset.operation?.state) {
+      throw ExitCode(ExitStatus.datasetFailed.rawValue)
+    }
   }
 }
 
 /// The newest status of a watch, which Ctrl-C asks for too.
 private final class Last: Sendable {
   let status = Mutex<DatasetStatus?>(nil)
+  /// The update that was seen under way.
+  let update = Mutex<Int64?>(nil)
 }
 
 /// What a watch draws. Its lock keeps the bar, its ticker and Ctrl-C from writing into each other.

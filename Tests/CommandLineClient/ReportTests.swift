@@ -57,6 +57,32 @@ struct DatasetReportTests {
         """)
   }
 
+  @Test("A failed update: what is served, why it is the older build, and what to do next")
+  func failedUpdate() {
+    let problem = Problem(
+      reason: "SOURCE_NOT_FOUND", message: "/srv/roads.gpkg is not there.", remedy: "Put it back.")
+    var dataset = ready
+    dataset.operation = Operation(
+      id: 8, state: .failed, startTime: ProtobufTimestamp(seconds: 2_000), endTime: ProtobufTimestamp(seconds: 2_001),
+      problem: problem)
+    dataset.lastOperation = dataset.operation
+    let text = report.text(dataset)
+    #expect(
+      text.hasPrefix("READY  demo/roads/v1  1,234,567 features in 2 collections\n"), "no duration of the failure's")
+    #expect(
+      text.hasSuffix(
+        """
+
+          Last update    SOURCE_NOT_FOUND: /srv/roads.gpkg is not there.; the older build is served on
+                         Put it back.
+          Next           terrane reprocess demo/roads/v1 --watch
+
+        """), "\(text)")
+    dataset.operation = Operation(id: 8, state: .cancelled)
+    dataset.lastOperation = dataset.operation
+    #expect(report.text(dataset).contains("Last update    cancelled; the older build is served on\n"))
+  }
+
   @Test("A refused folder names those that are allowed, and how to allow more")
   func roots() throws {
     let folder = try Folder()

@@ -56,7 +56,10 @@ import Testing
       // Publishing serves it; a replacement dooms it.
       #expect(try await fixture.text("SELECT coremachine.ledger_live($1)", [.int64(id)]) == "1")
       #expect(try await fixture.text("SELECT coremachine.ledger_doom(1, $1, '0')", [.int64(id)]) == "0")
-      #expect(try await fixture.text("SELECT coremachine.ledger_doom(1, NULL, '0')") == "1")
+      #expect(try await fixture.text("SELECT coremachine.ledger_doom(1, NULL, '1 hour')") == "1")
+      // Its readers may be as slow as they were told, unless all of it is to go.
+      #expect(try await fixture.text("SELECT coremachine.ledger_doom(1, NULL, '0')") == "0")
+      #expect(try await fixture.text("SELECT coremachine.ledger_doom_all_now(1)") == "1")
       #expect(try await fixture.eventually("0", "SELECT count(*) FROM coremachine.ledger WHERE state <> 'GONE'") == "0")
       #expect(try await fixture.text("SELECT to_regclass('public.built_\(id)')") == nil)
     }

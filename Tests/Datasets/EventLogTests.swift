@@ -158,7 +158,7 @@ import Testing
     let moves = Set(machines.flatMap { machine in machine.transitions.map { "\(machine.resource).\($0.move)" } })
     let datasetMoves = Set(DatasetState.Move.allCases.map { "dataset.\($0.rawValue)" })
     // Calls that leave a dataset's state as it is, and the publish that is its operation's.
-    let own = moves.union(datasetMoves).union(["dataset.create", "dataset.retry"])
+    let own = moves.union(datasetMoves).union(["dataset.create", "dataset.retry", "dataset.reprocess"])
     for name in EventName.allCases { #expect(own.contains(name.rawValue)) }
     let silent: Set = [
       "operation.begin", "operation.ask", "operation.provide_input", "operation.expire_input", "job.start",

@@ -50,7 +50,7 @@ import Testing
     #expect(ofFailed?.details["status"] == "failed")
     let published = try await datasets.published()
     let ofPublished = await problem(.illegalMove) { try await datasets.registry.cancel(published.key, me) }
-    #expect(ofPublished?.details["legal_moves"] == "delete")
+    #expect(ofPublished?.details["legal_moves"] == "reprocess, delete")
   }
 
   // MARK: Retry
@@ -75,7 +75,7 @@ import Testing
     try await driver.publish(again)
     #expect(try await datasets.registry.get(draft.key).status == .ready)
     let refused = await problem(.illegalMove) { try await datasets.registry.retry(draft.key, me) }
-    #expect(refused?.details["legal_moves"] == "delete")
+    #expect(refused?.details["legal_moves"] == "reprocess, delete")
   }
 
   @Test func retryOfACancelledOne() async throws {
@@ -126,7 +126,7 @@ import Testing
         "create - DRAFT", "publish DRAFT PUBLISHED", "delete PUBLISHED DELETED", "undelete DELETED PUBLISHED",
       ])
     let refused = await problem(.illegalMove) { try await datasets.registry.undelete(published.key, me) }
-    #expect(refused?.details["legal_moves"] == "delete")
+    #expect(refused?.details["legal_moves"] == "reprocess, delete")
   }
 
   @Test func aDeprecatedOneComesBackDeprecated() async throws {
@@ -175,7 +175,7 @@ import Testing
     let datasets = try await TestDatasets.shared()
     let published = try await datasets.published()
     let early = await problem(.illegalMove) { try await datasets.registry.purge(published.key, me) }
-    #expect(early?.details["legal_moves"] == "delete")
+    #expect(early?.details["legal_moves"] == "reprocess, delete")
     _ = try await datasets.registry.delete(published.key, me)
     let purging = try await datasets.registry.purge(published.key, me)
     #expect(purging.state == .purging)

@@ -19,14 +19,7 @@ import Testing
     let driver = ChainDriver(datasets)
     let draft = try await datasets.draft("resume-\(step)", spec: TestDatasets.spec(url: file.absoluteString))
     try await driver.run(draft, to: step)
-    var status = stat()
-    #expect(stat(file.path, &status) == 0)
-    let time = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-    let part = SourcePart(name: file.lastPathComponent, size: Int64(status.st_size), mtimeNs: time)
-    let probe = MadeUp.probe(pin: SourcePin(size: part.size, mtimeNs: time, parts: [part]))
-    try await datasets.administrator.query(
-      "UPDATE coremachine.jobs SET results = ARRAY[$2::json] WHERE operation_id = $1 AND step = 1 AND state = 'SUCCEEDED'",
-      [.int64(try #require(draft.operation?.id)), .json(try JSONText.encode(probe))])
+    try await datasets.pin(file, in: draft)
     try await driver.fail(draft, reason)
     return (draft, file)
   }

@@ -56,7 +56,7 @@ def big(sources: Path) -> Path:
 
 
 def big_count() -> int:
-    return int(os.environ.get("TERRANE_E2E_FEATURES", "150000"))
+    return int(os.environ.get("TERRANE_E2E_FEATURES", "300000"))
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ import Testing
     "terrane.v1.DatasetService/WatchStatus": .reader,
     "terrane.v1.DatasetService/CancelDataset": .editor,
     "terrane.v1.DatasetService/RetryDataset": .editor,
+    "terrane.v1.DatasetService/ReprocessDataset": .editor,
     "terrane.v1.DatasetService/DeleteDataset": .editor,
     "terrane.v1.DatasetService/UndeleteDataset": .editor,
     "terrane.v1.DatasetService/PurgeDataset": .editor,

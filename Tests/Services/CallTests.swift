@@ -156,7 +156,7 @@ import Testing
       try await client.cancelDataset(CancelDatasetRequest(dataset: ref))
     }
     #expect(error?.problem?.reason == "ILLEGAL_MOVE")
-    #expect(error?.problem?.details["legal_moves"] == "delete")
+    #expect(error?.problem?.details["legal_moves"] == "reprocess, delete")
     let shown = try await client.deleteDataset(DeleteDatasetRequest(dataset: ref, validateOnly: true))
     #expect(shown.dataset?.status == .ready)
     #expect(shown.artifacts.map(\.kind) == ["route", "stac_item", "table"])

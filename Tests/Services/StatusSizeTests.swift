@@ -56,8 +56,11 @@ import Testing
     #expect(mapping.status(record, now: 0).result?.collections.count == 5)
   }
 
-  @Test func withALongProblemAndManyWarnings() async throws {
+  /// Of a create that failed, and of an update: then the problem is its operation's, and what is served has none.
+  @Test(arguments: [Datasets.DatasetState.draft, .published])
+  func withALongProblemAndManyWarnings(_ state: Datasets.DatasetState) async throws {
     var record = try await record()
+    record.state = state
     record.operation?.state = .failed
     let details = Dictionary(uniqueKeysWithValues: (0..<50).map { ("key \($0)", String(repeating: "x", count: 4_000)) })
     record.operation?.problem = Datasets.Problem(
@@ -68,13 +71,15 @@ import Testing
     record.progress = try await progress(warnings: Dictionary(uniqueKeysWithValues: warnings))
     let status = mapping.status(record, now: 0)
     #expect(status.protobufBytes().count <= 8_192)
-    #expect(status.problem?.reason == "LAYER_AMBIGUOUS")
-    #expect(status.problem?.message.hasPrefix("mmm") == true)
+    #expect((status.problem == nil) == (state == .published))
+    let problem = try #require(status.problem ?? status.operation?.problem)
+    #expect(problem.reason == "LAYER_AMBIGUOUS")
+    #expect(problem.message.hasPrefix("mmm"))
     // The commonest warnings stay.
     #expect(status.warnings.contains { $0.count == 299 })
     let whole = mapping.dataset(record, now: 0)
     #expect(whole.warnings.count == 300)
-    #expect(whole.problem?.details.count == 50)
+    #expect((whole.problem ?? whole.lastOperation?.problem)?.details.count == 50)
   }
 
   /// A record's progress can only be read from its row.

@@ -62,9 +62,13 @@ public struct DatasetReport: Sendable {
       block.line()
       block.fact("Update", StatusLine(unicode: unicode).plain(DatasetStatus(of: dataset, progress: progress)))
     }
-    if let last = dataset.lastOperation, let problem = last.problem {
+    // Of a stream's status too, which has the operation alone.
+    if let last = dataset.lastOperation ?? dataset.operation, [.failed, .cancelled].contains(last.state) {
       block.line()
-      block.fact("Last update", "\(problem.reason): \(TerminalText.sanitised(problem.message))")
+      let outcome = last.problem.map { "\($0.reason): \(TerminalText.sanitised($0.message))" }
+      block.fact("Last update", (outcome ?? "cancelled") + "; the older build is served on")
+      if let remedy = last.problem?.remedy, !remedy.isEmpty { block.fact("", TerminalText.sanitised(remedy)) }
+      block.fact("Next", "\(program) reprocess \(named(dataset)) --watch")
     }
     return block.text
   }
@@ -109,7 +113,9 @@ public struct DatasetReport: Sendable {
     } else if let count = result.treatment?.renamedColumns, count > 0 {
       lines.append("\(Quantity.count(Int64(count), "column")) renamed")
     }
-    lines += dataset.warnings.filter { $0.count > 0 && !said.contains($0.reason) }.map {
+    // Warnings are the newest operation's, which need not be the one that is served.
+    let isServed = dataset.operation?.state == .succeeded || dataset.operation == nil
+    lines += dataset.warnings.filter { _ in isServed }.filter { $0.count > 0 && !said.contains($0.reason) }.map {
       "warning " + WarningText.line($0)
     }
     guard !lines.isEmpty else { return }
@@ -123,7 +129,8 @@ public struct DatasetReport: Sendable {
   }
 
   private func took(_ dataset: Dataset) -> String {
-    guard let operation = dataset.operation, let start = operation.startTime?.nanosecondsSince1970,
+    guard let operation = dataset.operation, operation.state == .succeeded,
+      let start = operation.startTime?.nanosecondsSince1970,
       let end = operation.endTime?.nanosecondsSince1970, end >= start
     else { return "" }
     return "  in \(Quantity.duration(Double(end - start) / 1e9))"

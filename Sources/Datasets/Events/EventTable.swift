@@ -5,6 +5,7 @@ public import Logging
 public enum EventName: String, Sendable, CaseIterable {
   case datasetCreate = "dataset.create"
   case datasetRetry = "dataset.retry"
+  case datasetReprocess = "dataset.reprocess"
   case datasetDelete = "dataset.delete"
   case datasetUndelete = "dataset.undelete"
   case datasetPurge = "dataset.purge"
@@ -50,6 +51,11 @@ public struct EventEntry: Sendable {
       EventEntry(
         name: name, level: .info, message: "retry begun",
         meaning: "A retry began a new operation. It is QUEUED.", fields: ["retry_of", "request_id"])
+    case .datasetReprocess:
+      EventEntry(
+        name: name, level: .info, message: "reprocess begun",
+        meaning: "A new build of what is served was begun. It is QUEUED; the older build is served on.",
+        fields: ["request_id"])
     case .datasetDelete:
       EventEntry(
         name: name, level: .info, message: "dataset deleted",

@@ -60,6 +60,35 @@ struct DatasetMoves: Sendable {
     }
   }
 
+  /// Builds what is served anew, of the same request and the source as it is now. The older build is served until the new
+  /// one is published, and after it where the new one fails.
+  func reprocess(
+    _ key: DatasetKey, _ caller: Caller, firstParameters: @Sendable @escaping (DatasetRecord) throws -> String
+  ) async throws -> DatasetRecord {
+    try await move("reprocess") { transaction, changes in
+      if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "ReprocessDataset", transaction) {
+        return try await DatasetQueries.record(pk: pk, on: transaction)
+      }
+      let dataset = try await DatasetQueries.existing(key, on: transaction)
+      try await RequestLog.record(
+        caller, method: "ReprocessDataset", datasetPK: dataset.pk, created: false, transaction)
+      guard dataset.state.isServed, let build = dataset.result?.build else {
+        throw illegal("reprocess", dataset, because: "nothing of it is served")
+      }
+      guard !dataset.isBusy else { throw illegal("reprocess", dataset, because: "an update is under way") }
+      try await hold(dataset, transaction)
+      // What an update that failed has left is nobody's any more.
+      try await transaction.query(
+        "SELECT coremachine.ledger_doom($1, $2, interval '0')", [.int64(dataset.pk), .int64(build)])
+      let begun = try await begin(dataset, retryOf: nil, parameters: firstParameters(dataset), transaction)
+      try await event("reprocess", dataset, to: dataset.state, operation: begun, caller, transaction)
+      changes.add(
+        .datasetReprocess, dataset, from: dataset.state.rawValue, to: dataset.state.rawValue, operation: begun, caller)
+      try await touch(dataset, transaction)
+      return try await DatasetQueries.record(pk: dataset.pk, on: transaction)
+    }
+  }
+
   /// Withdraws a dataset: route and STAC item go, a running operation is cancelled, tables stay until purge.
   func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
     try await move("delete") { transaction, changes in
@@ -199,7 +228,7 @@ struct DatasetMoves: Sendable {
   ) async throws -> Int64 {
     let begun = try await transaction.query(
       """
-      WITH begun AS (SELECT (coremachine.begin_operations(ARRAY[$1::bigint], ARRAY['create'], ARRAY[$2::bigint],
+      WITH begun AS (SELECT (coremachine.begin_operations(ARRAY[$1::bigint], ARRAY[$6::text], ARRAY[$2::bigint],
         ARRAY[$3::text], ARRAY[$4::text], ARRAY[$5::integer]))[1] AS id)
       UPDATE datasets.datasets SET operation_id = begun.id, updated_at = now() FROM begun WHERE pk = $1
       RETURNING operation_id
@@ -207,6 +236,7 @@ struct DatasetMoves: Sendable {
       [
         .int64(dataset.pk), .optional(retryOf), .text(resumption?.jobType ?? JobType.probe),
         .text(resumption?.parameters ?? parameters), .int32(resumption?.step ?? 1),
+        .text(dataset.state == .draft ? "create" : "update"),
       ])
     guard let row = begun.first else { throw LostRace() }
     return try row.int64("operation_id")

@@ -19,16 +19,9 @@ struct Resumption: Sendable {
   /// The operation whose source is as it was pinned; looked at outside any transaction.
   static func unchangedSource(of key: DatasetKey, on session: some PostgresSession) async throws -> Int64? {
     guard let dataset = try await DatasetQueries.newest(key, .living, on: session),
-      let operation = dataset.operation,
-      let row = try await session.query(
-        """
-        SELECT results[1]::text AS result FROM coremachine.jobs
-        WHERE operation_id = $1 AND step = 1 AND job_type = $2 AND state = 'SUCCEEDED'
-        """, [.int64(operation.id), .text(JobType.probe)]
-      ).first, let probe = try row.optionalText("result")
+      let operation = dataset.operation, let pin = try await SourceLook.pin(of: operation.id, on: session)
     else { return nil }
-    let pin = try JSON.decode(ProbeResult.self, from: probe).pin
-    return await SourceLook.isUnchanged(dataset.spec.source.url, pin) ? operation.id : nil
+    return await SourceLook.state(dataset.spec.source.url, pin) == .unchanged ? operation.id : nil
   }
 
   /// Nil: from step 1. After the retry window the ledger's rows are doomed, so a late retry finds nothing to keep.

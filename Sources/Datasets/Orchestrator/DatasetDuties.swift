@@ -72,7 +72,7 @@ public struct DatasetDuties: Sendable {
       if let state = try row.optionalText("operation_state"), !["SUCCEEDED", "FAILED", "CANCELLED"].contains(state) {
         return .waits
       }
-      _ = try await transaction.query("SELECT coremachine.ledger_doom($1, NULL, interval '0')", [.int64(datasetPK)])
+      _ = try await transaction.query("SELECT coremachine.ledger_doom_all_now($1)", [.int64(datasetPK)])
       let left = try await transaction.query(
         "SELECT 1 FROM coremachine.ledger WHERE subject = $1 AND state <> 'GONE' LIMIT 1", [.int64(datasetPK)])
       guard left.isEmpty else { return .waits }

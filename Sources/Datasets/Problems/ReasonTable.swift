@@ -69,6 +69,10 @@ public enum ReasonTable {
     fixable(
       "SOURCE_CHANGED", .source, "The source changed while it was read.", "Retry once nobody writes to it."),
     fixable(
+      "SOURCE_CHANGED_SINCE", .source,
+      "A create found its dataset served, and its source is no longer what it was made of. Not an error: the older data is served on.",
+      "Build it anew with `terrane reprocess`, if it should follow."),
+    fixable(
       "FORMAT_UNSUPPORTED", .source, "No allowed driver can read the source.",
       "Convert it to GeoPackage or FlatGeobuf; what is read is in the message."),
     fixable(

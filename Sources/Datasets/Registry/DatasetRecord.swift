@@ -60,7 +60,9 @@ public struct DatasetRecord: Sendable {
     case .draft:
       if isBusy { return operation?.state == .cancelling ? ["delete"] : ["cancel", "delete"] }
       return ["retry", "delete"]
-    case .published, .deprecated: return isBusy ? ["cancel", "delete"] : ["delete"]
+    case .published, .deprecated:
+      if isBusy { return operation?.state == .cancelling ? ["delete"] : ["cancel", "delete"] }
+      return ["reprocess", "delete"]
     case .deleted: return ["undelete", "purge"]
     case .purging, .purged: return ["create"]
     }

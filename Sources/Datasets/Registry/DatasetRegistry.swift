@@ -119,6 +119,21 @@ public final class DatasetRegistry: Sendable {
     }
   }
 
+  /// Builds what is served anew.
+  public func reprocess(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
+    try await moves.reprocess(key, caller) { [self] dataset in
+      try parameters(ChainSubject(identity: dataset.identity, spec: dataset.spec, requestedAt: clock()))
+    }
+  }
+
+  /// How the source of what is served stands to what it was made of. Looks at names, sizes and times for at most a second.
+  public func sourceState(of dataset: DatasetRecord) async throws -> SourceState {
+    guard let build = dataset.result?.build, let pin = try await SourceLook.pin(of: build, on: pool) else {
+      return .unknown
+    }
+    return await SourceLook.state(dataset.spec.source.url, pin)
+  }
+
   public func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
     try await moves.delete(key, caller)
   }

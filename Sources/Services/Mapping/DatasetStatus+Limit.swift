@@ -6,9 +6,11 @@ extension DatasetStatus {
   /// the details of the problem, rare warnings, and the ends of long texts.
   mutating func fit(_ limit: Int) {
     while protobufBytes().count > limit {
-      if operation?.problem != nil {
+      if operation?.problem != nil, problem != nil {
         // The same problem is beside it.
         operation?.problem = nil
+      } else if let details = operation?.problem?.details, !details.isEmpty {
+        operation?.problem?.details = [:]
       } else if let count = result?.collections.count, count > 0 {
         result?.collections.removeLast(max(1, count / 4))
       } else if let details = problem?.details, !details.isEmpty {
@@ -40,6 +42,10 @@ extension DatasetStatus {
         halve(&problem!.location!.layer)
         halve(&problem!.location!.field)
       }
+    }
+    if operation?.problem != nil {
+      halve(&operation!.problem!.message)
+      halve(&operation!.problem!.remedy)
     }
     if progress != nil { halve(&progress!.message) }
     if result?.treatment != nil { halve(&result!.treatment!.sourceCrs) }

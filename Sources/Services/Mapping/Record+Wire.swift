@@ -17,7 +17,8 @@ struct RecordMapping: Sendable {
       status: Status(record.status), state: TerraneMessages.DatasetState(record.state),
       spec: TerraneMessages.DatasetSpec(record.spec), operation: operation,
       lastOperation: record.state.isServed && [.failed, .cancelled].contains(record.operation?.state) ? operation : nil,
-      progress: progress(record, now: now), problem: operation?.problem, warnings: warnings(record),
+      progress: progress(record, now: now), problem: record.state.isServed ? nil : operation?.problem,
+      warnings: warnings(record),
       result: result(record, withColumns: true), statusSeq: record.statusSeq, epoch: epoch,
       createTime: ProtobufTimestamp(microsecondsSince1970: record.created),
       updateTime: ProtobufTimestamp(microsecondsSince1970: record.updated),
@@ -29,7 +30,8 @@ struct RecordMapping: Sendable {
     var status = DatasetStatus(
       datasetKey: "\(record.key)", generation: record.generation, status: Status(record.status),
       operation: record.operation.map(TerraneMessages.Operation.init), progress: progress(record, now: now),
-      problem: (record.operation?.problem).map { TerraneMessages.Problem($0) }, warnings: warnings(record),
+      problem: record.state.isServed ? nil : record.operation?.problem.map { TerraneMessages.Problem($0) },
+      warnings: warnings(record),
       result: result(record, withColumns: false), name: DatasetName(record.identity),
       updateTime: ProtobufTimestamp(microsecondsSince1970: record.updated))
     status.fit(Self.statusLimit)

@@ -20,6 +20,9 @@ public enum DatasetServiceMethods {
   public static let cancelDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CancelDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
   /// Runs a failed or cancelled create again, as a new operation.
   public static let retryDataset = MethodDescriptor(name: "terrane.v1.DatasetService/RetryDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED"])
+  /// Builds a dataset that is served anew, of the same request and its source as it is now. The old build is served until
+  /// the new one replaces it in one moment, and stays where the new one fails.
+  public static let reprocessDataset = MethodDescriptor(name: "terrane.v1.DatasetService/ReprocessDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS"])
   /// Withdraws a dataset. It can be brought back with UndeleteDataset until it is purged.
   public static let deleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/DeleteDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED"])
   /// Brings a deleted dataset back as it was published.
@@ -28,7 +31,7 @@ public enum DatasetServiceMethods {
   public static let purgeDataset = MethodDescriptor(name: "terrane.v1.DatasetService/PurgeDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
 
   /// In the schema's order.
-  public static let all: [MethodDescriptor] = [createDataset, getDataset, getLog, listDatasets, watchStatus, cancelDataset, retryDataset, deleteDataset, undeleteDataset, purgeDataset]
+  public static let all: [MethodDescriptor] = [createDataset, getDataset, getLog, listDatasets, watchStatus, cancelDataset, retryDataset, reprocessDataset, deleteDataset, undeleteDataset, purgeDataset]
 }
 
 /// Datasets: asked for, watched, deleted.
@@ -53,6 +56,9 @@ public protocol DatasetServiceServer: RPCService {
   func cancelDataset(_ request: CancelDatasetRequest, context: ServerCallContext) async throws -> Dataset
   /// Runs a failed or cancelled create again, as a new operation.
   func retryDataset(_ request: RetryDatasetRequest, context: ServerCallContext) async throws -> Dataset
+  /// Builds a dataset that is served anew, of the same request and its source as it is now. The old build is served until
+  /// the new one replaces it in one moment, and stays where the new one fails.
+  func reprocessDataset(_ request: ReprocessDatasetRequest, context: ServerCallContext) async throws -> Dataset
   /// Withdraws a dataset. It can be brought back with UndeleteDataset until it is purged.
   func deleteDataset(_ request: DeleteDatasetRequest, context: ServerCallContext) async throws -> DeleteDatasetResponse
   /// Brings a deleted dataset back as it was published.
@@ -83,6 +89,9 @@ extension DatasetServiceServer {
     }
     router.unary(DatasetServiceMethods.retryDataset, RetryDatasetRequest.self, Dataset.self) { request, context in
       try await self.retryDataset(request, context: context)
+    }
+    router.unary(DatasetServiceMethods.reprocessDataset, ReprocessDatasetRequest.self, Dataset.self) { request, context in
+      try await self.reprocessDataset(request, context: context)
     }
     router.unary(DatasetServiceMethods.deleteDataset, DeleteDatasetRequest.self, DeleteDatasetResponse.self) { request, context in
       try await self.deleteDataset(request, context: context)
@@ -141,6 +150,12 @@ public struct DatasetServiceClient: Sendable {
   /// Runs a failed or cancelled create again, as a new operation.
   public func retryDataset(_ request: RetryDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
     try await connection.unary(DatasetServiceMethods.retryDataset, request, Dataset.self, options: options)
+  }
+
+  /// Builds a dataset that is served anew, of the same request and its source as it is now. The old build is served until
+  /// the new one replaces it in one moment, and stays where the new one fails.
+  public func reprocessDataset(_ request: ReprocessDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
+    try await connection.unary(DatasetServiceMethods.reprocessDataset, request, Dataset.self, options: options)
   }
 
   /// Withdraws a dataset. It can be brought back with UndeleteDataset until it is purged.

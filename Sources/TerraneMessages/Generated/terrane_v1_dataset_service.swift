@@ -24,15 +24,19 @@ public struct CreateDatasetResponse: ProtobufMessage {
   public var dataset: Dataset? = nil
   /// True for the one call that brought it into being.
   public var created: Bool = false
+  /// What to know about a dataset that exists: SOURCE_CHANGED_SINCE where its source is no longer what it was made of.
+  public var notices: [Notice] = []
 
   public init() {}
 
   public init(
     dataset: Dataset? = nil,
-    created: Bool = false
+    created: Bool = false,
+    notices: [Notice] = []
   ) {
     self.dataset = dataset
     self.created = created
+    self.notices = notices
   }
 }
 
@@ -150,6 +154,18 @@ public struct CancelDatasetRequest: ProtobufMessage {
 }
 
 public struct RetryDatasetRequest: ProtobufMessage {
+  public var dataset: DatasetRef? = nil
+
+  public init() {}
+
+  public init(
+    dataset: DatasetRef? = nil
+  ) {
+    self.dataset = dataset
+  }
+}
+
+public struct ReprocessDatasetRequest: ProtobufMessage {
   public var dataset: DatasetRef? = nil
 
   public init() {}
@@ -375,6 +391,7 @@ extension CreateDatasetResponse {
     var members: [JSONValue.Member] = []
     if let value = self.dataset { members.append(.init("dataset", JSONValue(value))) }
     members.append(.init("created", JSONValue(self.created)))
+    members.append(.init("notices", .array(self.notices.map { JSONValue($0) })))
     return .object(members)
   }
 }
@@ -389,11 +406,18 @@ extension CreateDatasetResponse: ProtobufCBacked {
   package init(copying c: UnsafePointer<CMessage>) {
     if let value = c.pointee.dataset { self.dataset = Dataset(copying: value) }
     self.created = c.pointee.created != 0
+    self.notices = protobufArray(c.pointee.notices, c.pointee.n_notices) { element in
+      element.map { Notice(copying: $0) } ?? Notice()
+    }
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
     if let value = self.dataset { c.pointee.dataset = arena.message(value) }
     c.pointee.created = self.created ? 1 : 0
+    if !self.notices.isEmpty {
+      c.pointee.n_notices = self.notices.count
+      c.pointee.notices = arena.array(self.notices) { arena.message($0) }
+    }
   }
 }
 
@@ -690,6 +714,42 @@ extension RetryDatasetRequest: ProtobufCBacked {
   package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__retry_dataset_request__guard() }
 
   package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__retry_dataset_request__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    if let value = c.pointee.dataset { self.dataset = DatasetRef(copying: value) }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if let value = self.dataset { c.pointee.dataset = arena.message(value) }
+  }
+}
+
+extension ReprocessDatasetRequest {
+  public static var protobufName: String { "terrane.v1.ReprocessDatasetRequest" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    if let value = self.dataset { members.append(.init("dataset", JSONValue(value))) }
+    return .object(members)
+  }
+}
+
+extension ReprocessDatasetRequest: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__ReprocessDatasetRequest
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__reprocess_dataset_request__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__reprocess_dataset_request__init(c) }
 
   package init(copying c: UnsafePointer<CMessage>) {
     if let value = c.pointee.dataset { self.dataset = DatasetRef(copying: value) }

@@ -129,6 +129,27 @@ public struct ProblemLocation: ProtobufMessage {
   }
 }
 
+/// Something to know about an answer that is no error.
+public struct Notice: ProtobufMessage {
+  /// SOURCE_CHANGED_SINCE.
+  public var reason: String = ""
+  public var message: String = ""
+  /// What to do about it.
+  public var remedy: String = ""
+
+  public init() {}
+
+  public init(
+    reason: String = "",
+    message: String = "",
+    remedy: String = ""
+  ) {
+    self.reason = reason
+    self.message = message
+    self.remedy = remedy
+  }
+}
+
 /// How many times something was done to the data or lost from it, by reason.
 public struct WarningCount: ProtobufMessage {
   /// NULL_GEOMETRY, GEOMETRY_REPAIRED, Z_DROPPED, COLUMN_RENAMED …
@@ -265,6 +286,48 @@ extension ProblemLocation: ProtobufCBacked {
       c.pointee.byte = value
     }
     c.pointee.field = arena.string(self.field)
+  }
+}
+
+extension Notice {
+  public static var protobufName: String { "terrane.v1.Notice" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("reason", JSONValue(self.reason)))
+    members.append(.init("message", JSONValue(self.message)))
+    members.append(.init("remedy", JSONValue(self.remedy)))
+    return .object(members)
+  }
+}
+
+extension Notice: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__Notice
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__notice__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__notice__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.reason = String(protobuf: c.pointee.reason)
+    self.message = String(protobuf: c.pointee.message)
+    self.remedy = String(protobuf: c.pointee.remedy)
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.reason = arena.string(self.reason)
+    c.pointee.message = arena.string(self.message)
+    c.pointee.remedy = arena.string(self.remedy)
   }
 }
 

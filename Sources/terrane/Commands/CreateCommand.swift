@@ -115,6 +115,12 @@ struct CreateCommand: AsyncParsableCommand {
       Terminal.output.line("EXISTS ALREADY, from the same request; nothing was started.")
       if !watch || known != .ok { Terminal.output.write(await session.report(dataset)) }
     }
+    if !connection.output.json {
+      for notice in response.notices {
+        Terminal.output.line(TerminalText.sanitised("! \(notice.message) (\(notice.reason))"))
+        if !notice.remedy.isEmpty { Terminal.output.line(TerminalText.sanitised("  \(notice.remedy)")) }
+      }
+    }
     if watch {
       try await Watching(session: session, reference: .key(dataset.datasetKey), options: connection, shown: reference)
         .run(after: nil, connected: true)

@@ -47,6 +47,37 @@ struct RetryCommand: AsyncParsableCommand {
   }
 }
 
+struct ReprocessCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reprocess", abstract: "Build a served dataset anew, of its source as it is now.",
+    discussion: """
+      The request is the same; the data may have changed. What is served now is \
+      served until the new build replaces it, and stays where that fails.
+      """)
+
+  @Argument(help: ArgumentHelp("The dataset.", valueName: "dataset"))
+  var name: String
+
+  @Flag(help: "Stay and show progress until the new data is served.")
+  var watch = false
+
+  @OptionGroup var connection: ConnectionOptions
+
+  func run() async throws {
+    try await Session.run(connection) { session in
+      let reference = try await session.reference(name)
+      let request = ReprocessDatasetRequest(dataset: reference.message)
+      let dataset = try await session.call { try await DatasetServiceClient($0).reprocessDataset(request, options: $1) }
+      if connection.output.json || !watch { await session.show(dataset, json: connection.output.json) }
+      guard watch else { return }
+      try await Watching(
+        session: session, reference: .key(dataset.datasetKey), options: connection, shown: reference,
+        operation: dataset.operation?.id
+      ).run(after: nil, connected: true)
+    }
+  }
+}
+
 struct DeleteCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "delete", abstract: "Stop serving a dataset; with --purge, remove it for good.",

@@ -36,7 +36,7 @@ def main() -> int:
             outcome = play(arena, kind, of)
             outcomes.append(outcome)
             mark = "ok  " if outcome.is_clean else "FAIL"
-            what = f"{outcome.kind} at {outcome.moment}" + (f" ({outcome.victim})" if outcome.victim else "")
+            what = f"{outcome.kind} in a {outcome.way} at {outcome.moment}" + (f" ({outcome.victim})" if outcome.victim else "")
             print(f"{number:4}/{options.rounds} {mark} {outcome.seconds:5.1f} s  {what}: {outcome.ended}", flush=True)
             if not outcome.is_clean:
                 print(f"          seed {seed}: {outcome.findings}", flush=True)

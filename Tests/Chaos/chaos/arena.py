@@ -20,10 +20,11 @@ PATIENCE = 240
 
 @dataclass(frozen=True)
 class Source:
-    """A file and the number of features in it."""
+    """A file and the number of features in it, alike in each of its layers."""
 
     path: Path
     features: int
+    layers: int = 1
 
 
 class Arena:
@@ -59,11 +60,18 @@ class Arena:
         self.database_disk = FullDisk(library, data / "postgresql/cluster", self.folder / "database.control")
         wrappers = wrapped_postgresql(self.folder / "wrapped", self.database_disk)
         task = self.scratch_disk.wrapper(wrappers / "terrane-task", installation.command("terrane-task"))
+        windows = ("--retry-window", "0", "--replaced-window", "1")
         self.server = Server(
-            installation, place, [sources], "--retry-window", "0", "--task-program", str(task), "--postgres-bin", str(wrappers)
+            installation, place, [sources], *windows, "--task-program", str(task), "--postgres-bin", str(wrappers)
         )
         self.server.environment = dict(self.scratch_disk.environment)
         self.large = Source(samples.many_points(sources / "large.gpkg", self._features), self._features)
+        self.layered = layers(sources / "layered.gpkg", self.large, 3)
+        # Its layer has the same name, so what is made of it has the same address.
+        (sources / "few").mkdir(mode=0o755)
+        self.few = Source(samples.many_points(sources / "few/large.gpkg", 25), 25)
+        # A copy of one, then of the other.
+        self.changing = sources / "changing.gpkg"
         self.small = Source(samples.geojson(sources / "small.geojson", samples.places(25)), 25)
         self.wide = Source(wide_table(sources / "wide.csv", columns=900, rows=50), 50)
 
@@ -128,6 +136,15 @@ class Arena:
 
     def value(self, sql: str, *parameters):
         return self.rows(sql, *parameters)[0][0]
+
+
+def layers(path: Path, source: Source, count: int) -> Source:
+    """The rows of a source, dealt out to so many layers."""
+    for n in range(count):
+        how = ["-update"] if n else ["-f", "GPKG"]
+        samples.ogr2ogr(*how, "-nln", f"part_{n}", "-where", f"number % {count} = {n}", "-lco", "SPATIAL_INDEX=NO", path, source.path)
+    samples.readable(path)
+    return Source(path, source.features, count)
 
 
 def wide_table(path: Path, columns: int, rows: int) -> Path:

@@ -40,22 +40,25 @@ def look_at_rows(arena: Arena, name: str, source: Source, found: Findings) -> No
     if record["status"] != "ready":
         found.other.append(f"{name} is {record['status']}: {record.get('problem')}")
         return
-    [(table,)] = arena.rows(
+    tables = arena.rows(
         "SELECT c.schema_name || '.' || c.table_name FROM serving.collections c JOIN datasets.datasets d"
         " ON d.pk = c.dataset_pk AND d.published_build = c.build WHERE d.key = %s AND d.state <> 'PURGED'",
         bytes.fromhex(record["dataset_key"]),
     )
-    [(rows, different)] = arena.rows(f"SELECT count(*), count(DISTINCT fid) FROM {table}")
+    collections = record["result"]["collections"]
+    if len(tables) != source.layers or len(collections) != source.layers:
+        found.other.append(f"{source.layers} layers are {len(tables)} tables and {len(collections)} collections")
+    counts = [arena.rows(f"SELECT count(*), count(DISTINCT fid) FROM {table}")[0] for (table,) in tables]
+    rows, different = (sum(column) for column in zip(*counts, strict=True))
     found.lost += max(0, source.features - different)
     found.doubled += rows - different
     if different > source.features:
         found.other.append(f"{different - source.features} rows that the source does not have")
-    [collection] = record["result"]["collections"]
-    if collection["feature_count"] != source.features:
-        found.other.append(f"the record counts {collection['feature_count']} features, the source {source.features}")
-    items = served(arena, collection["items_url"])
-    if items.get("numberMatched") != source.features:
-        found.other.append(f"{items.get('numberMatched')} features are served, the source has {source.features}")
+    if (told := sum(collection["feature_count"] for collection in collections)) != source.features:
+        found.other.append(f"the record counts {told} features, the source {source.features}")
+    matched = sum(served(arena, collection["items_url"])["numberMatched"] for collection in collections)
+    if matched != source.features:
+        found.other.append(f"{matched} features are served, the source has {source.features}")
 
 
 def served(arena: Arena, url: str) -> dict:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from .arena import PATIENCE, Arena
+from .arena import PATIENCE, Arena, Source
 
 STEPS = ("probe", "ingest_vector", "stac_catalog_vectors", "verify")
 TERMINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -34,9 +34,11 @@ class Moment:
 class Load:
     """A dataset on its way, seen through the database."""
 
-    def __init__(self, arena: Arena, key: str, features: int):
+    def __init__(self, arena: Arena, key: str, source: Source):
         self._arena = arena
-        self._features = features
+        self._source = source
+        # The tables a copy was seen into, one for each layer and each attempt.
+        self._tables: set[int] = set()
         [(self.pk, self.operation)] = arena.rows(
             "SELECT pk, operation_id FROM datasets.datasets WHERE key = %s AND state <> 'PURGED'", bytes.fromhex(key)
         )
@@ -46,7 +48,7 @@ class Load:
           (SELECT j.job_type FROM coremachine.jobs j JOIN coremachine.stages s USING (job_id)
              JOIN coremachine.tasks t USING (stage_id)
              WHERE j.operation_id = o.operation_id AND t.state = 'RUNNING' LIMIT 1),
-          (SELECT max(tuples_processed) FROM pg_stat_progress_copy WHERE command = 'COPY FROM')
+          (SELECT ARRAY[relid::bigint, tuples_processed] FROM pg_stat_progress_copy WHERE command = 'COPY FROM' LIMIT 1)
         FROM coremachine.operations o WHERE o.operation_id = %s
     """
 
@@ -55,11 +57,11 @@ class Load:
         deadline = time.monotonic() + PATIENCE
         with self._arena.server.database() as connection:
             while time.monotonic() < deadline:
-                state, step, copied = connection.execute(self._SEEN, (self.operation,)).fetchone()
+                state, step, copying = connection.execute(self._SEEN, (self.operation,)).fetchone()
                 if state in TERMINAL:
                     return False
                 if moment.step == "copy":
-                    if (copied or 0) >= moment.share * self._features:
+                    if self._copied(copying) >= moment.share:
                         return True
                     if step in STEPS[2:]:
                         # The copy was over between two looks.
@@ -70,6 +72,14 @@ class Load:
                     return True
                 time.sleep(0.002)
         raise AssertionError(f"{moment} did not come")
+
+    def _copied(self, copying: list[int] | None) -> float:
+        """The share of the source's rows: all those of the tables before, and what is said of this one's."""
+        if copying is None:
+            return 0
+        table, rows = copying
+        self._tables.add(table)
+        return ((len(self._tables) - 1) / self._source.layers) + rows / self._source.features
 
     @property
     def state(self) -> str:

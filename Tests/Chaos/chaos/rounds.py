@@ -9,7 +9,7 @@ from support.waiting import until
 from .arena import PATIENCE, Arena
 from .checks import Findings, known_reasons, look_at_processes, look_at_rows, look_for_leftovers
 from .faults import KINDS, Fault
-from .moments import Load
+from .ways import Create, drawn
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Outcome:
 
     kind: str
     moment: str
+    way: str = ""
     victim: str = ""
     # READY by itself; FAILED with its reason and READY by a retry; "missed": the load did not meet the fault.
     ended: str = ""
@@ -40,22 +41,25 @@ def plan(seed: int, rounds: int, every_kind: bool = False) -> list[tuple[type[Fa
 def play(arena: Arena, kind: type[Fault], seed: int) -> Outcome:
     """Never raises for what the product did: that is in the findings."""
     began = time.monotonic()
-    fault = kind(arena, random.Random(seed))
-    outcome = Outcome(kind.__name__, str(fault.moment))
+    draw = random.Random(seed)
+    fault = kind(arena, draw)
+    way = drawn(draw, arena, arena.new_name(), fault.source)
+    outcome = Outcome(kind.__name__, str(fault.moment), str(way))
     try:
-        _play(arena, fault, outcome)
+        _play(arena, fault, way, outcome)
     except Exception as error:  # whatever it was, the round is not clean, and the next needs a server
         outcome.findings.other.append(f"{type(error).__name__}: {error}")
         _recover(arena)
+    finally:
+        way.abandon()
     outcome.victim = fault.victim
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
-def _play(arena: Arena, fault: Fault, outcome: Outcome) -> None:
-    name, source = arena.new_name(), fault.source
+def _play(arena: Arena, fault: Fault, way: Create, outcome: Outcome) -> None:
     fault.prepare()
-    load = begin(arena, name, fault)
+    load = way.begin()
     try:
         struck = load.wait_for(fault.moment) and fault.strike(load)
         if struck:
@@ -66,19 +70,13 @@ def _play(arena: Arena, fault: Fault, outcome: Outcome) -> None:
     outcome.ended = "READY" if struck and fault.was_met else "missed"
     wait_until_well(arena)
     if state != "SUCCEEDED":
-        outcome.ended = retry(arena, name, fault, outcome.findings)
-    look_at_rows(arena, name, source, outcome.findings)
+        outcome.ended = try_again(arena, fault, way, outcome.findings)
+    look_at_rows(arena, way.name, way.source, outcome.findings)
+    way.end(outcome.findings)
     # The next round's time is not spent on this one's rows.
-    purge(arena, name)
+    purge(arena, way.name)
     look_for_leftovers(arena, outcome.findings)
     look_at_processes(arena, outcome.findings)
-
-
-def begin(arena: Arena, name: str, fault: Fault) -> Load:
-    answer = arena.server.cli("create", name, "--type", "vector", "--source", str(fault.source.path))
-    assert answer.code == 0, f"create: {answer}"
-    record = arena.server.record(name)
-    return Load(arena, record["dataset_key"], fault.source.features)
 
 
 def wait_until_well(arena: Arena) -> None:
@@ -89,15 +87,15 @@ def wait_until_well(arena: Arena) -> None:
     until(is_well, "the server is well", PATIENCE, every=0.1)
 
 
-def retry(arena: Arena, name: str, fault: Fault, findings: Findings) -> str:
-    """A failure has a reason that users find in the table, allowed for this fault; then a retry works."""
-    problem = arena.server.record(name).get("problem") or {}
+def try_again(arena: Arena, fault: Fault, way: Create, findings: Findings) -> str:
+    """A failure has a reason that users find in the table, allowed for this fault; then what its remedy says works."""
+    problem = way.problem()
     reason = problem.get("reason", "")
     if reason not in known_reasons() or reason not in fault.may_fail or not problem.get("remedy"):
         findings.other.append(f"failed with {problem}")
-    answer = arena.server.cli("retry", name, "--watch", timeout=PATIENCE)
+    answer = arena.server.cli(way.again, way.name, "--watch", timeout=PATIENCE)
     if answer.code != 0:
-        findings.other.append(f"retry: exit {answer.code}, {answer.problem} {answer.err[-300:]}")
+        findings.other.append(f"{way.again}: exit {answer.code}, {answer.problem} {answer.err[-300:]}")
     return f"{reason}, retried"
 
 

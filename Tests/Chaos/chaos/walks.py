@@ -11,12 +11,13 @@ from support.waiting import until
 
 from .arena import PATIENCE, Arena
 from .checks import Findings, look_at_processes, look_at_rows, look_for_leftovers
+from .moments import TERMINAL
 
 # Wherever the server dies, each of these finds nothing: what is served, what is said and what is kept are of one transaction.
 _TORN = """
   SELECT format('dataset %s is %s and its operation %s', d.pk, d.state, o.state)
     FROM datasets.datasets d JOIN coremachine.operations o USING (operation_id)
-    WHERE (d.state = 'PUBLISHED') <> (o.state = 'SUCCEEDED') AND d.state IN ('DRAFT', 'PUBLISHED')
+    WHERE (d.published_build IS NOT DISTINCT FROM o.operation_id) <> (o.state = 'SUCCEEDED') AND d.state IN ('DRAFT', 'PUBLISHED')
   UNION ALL
   SELECT format('dataset %s is %s with %s live routes', d.pk, d.state, n)
     FROM datasets.datasets d, LATERAL (SELECT count(*) n FROM serving.routes r
@@ -31,6 +32,7 @@ _TORN = """
   SELECT format('dataset %s is %s and a table of it %s', d.pk, d.state, l.state)
     FROM datasets.datasets d JOIN coremachine.ledger l ON l.subject = d.pk AND l.kind = 'table'
     WHERE (d.state = 'PUBLISHED' AND l.operation_id = d.published_build AND l.state <> 'LIVE')
+      OR (d.state = 'PUBLISHED' AND l.operation_id <> d.published_build AND l.state = 'LIVE')
       OR (d.state IN ('DRAFT', 'PURGED') AND l.state = 'LIVE')
   UNION ALL
   SELECT format('dataset %s has %s events %s of operation %s', dataset_pk, count(*), move, operation_id)
@@ -64,6 +66,9 @@ class Walk:
 
     # A kind of transaction
 
+    def prepare(self) -> None:
+        """Once, before the first server is armed."""
+
     def set_up(self) -> None:
         """A dataset in the state before, on an armed server: made where there is none."""
         raise NotImplementedError
@@ -83,6 +88,7 @@ class Walk:
 
     def run(self) -> int:
         """Dies everywhere; answers the number of boundaries."""
+        self.prepare()
         for number in itertools.count(1):
             if not self.dies_at(f"statement.{number}"):
                 break
@@ -191,6 +197,60 @@ class Completing(Publishing):
     at_least = 2
 
 
+class Reprocessing(Walk):
+    """The move `reprocess`, by which a new build begins beside the one that is served."""
+
+    transaction = "reprocess"
+    at_least = 4
+    # The operation before.
+    _before = 0
+
+    def prepare(self) -> None:
+        """What is served must be made before the server is armed: it is published by the same transaction."""
+        self.arena.restart()
+        self.ready()
+
+    def set_up(self) -> None:
+        until(lambda: self.operation()[1] in TERMINAL, "the build before has ended", PATIENCE)
+        self._before, _ = self.operation()
+
+    def begin(self) -> None:
+        self._caller = self.arena.server.begin_command("reprocess", self.name)
+
+    def is_over(self) -> bool:
+        return self.operation()[0] != self._before
+
+    def operation(self) -> tuple[int, str]:
+        """The newest one of the dataset, and its state."""
+        [newest] = self.arena.rows(
+            "SELECT o.operation_id, o.state FROM datasets.datasets d JOIN coremachine.operations o USING (operation_id)"
+            " WHERE d.resource_id = %s", self.name.split("/")[1],
+        )  # fmt: skip
+        return newest
+
+    def look(self, findings: Findings) -> None:
+        until(lambda: self.operation()[1] in TERMINAL, "the build ends", PATIENCE)
+        if (state := self.operation()[1]) != "SUCCEEDED":
+            findings.other.append(f"the build of {self.name} ended {state}")
+        look_at_rows(self.arena, self.name, self.arena.small, findings)
+        assert self.arena.server.cli("delete", self.name, "--purge").code == 0
+
+
+class Replacing(Reprocessing):
+    """The completion of an update: the new build is served, the one before is doomed."""
+
+    transaction = "publish"
+    others = ("marked", "commit", "committed")
+    at_least = 4
+
+    def is_under_way(self) -> bool:
+        return self.operation()[1] not in TERMINAL
+
+    def is_over(self) -> bool:
+        number, state = self.operation()
+        return number != self._before and state == "SUCCEEDED"
+
+
 class Deleting(Walk):
     """The move `delete`."""
 
@@ -250,4 +310,4 @@ class PurgeDuty(Purging):
     at_least = 5
 
 
-WALKS = (Publishing, Completing, Deleting, Purging, PurgeDuty)
+WALKS = (Publishing, Completing, Reprocessing, Replacing, Deleting, Purging, PurgeDuty)

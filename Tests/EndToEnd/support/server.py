@@ -334,11 +334,14 @@ class Server:
         return answer.last
 
     def wait_until_clean(self, seconds: float = 30) -> dict:
-        """Ledger and reality agree both ways, and nothing doomed is left."""
+        """Ledger and reality agree both ways, and nothing is left whose time has come."""
 
         def clean() -> dict | None:
             self._last_scan = self.scan()
-            left = self.rows("SELECT kind, identifier FROM coremachine.ledger WHERE state IN ('DOOMED', 'INTENT')")
+            left = self.rows(
+                "SELECT kind, identifier FROM coremachine.ledger WHERE state = 'INTENT'"
+                " OR (state = 'DOOMED' AND (failures > 0 OR doom_at <= clock_timestamp()))"
+            )
             return None if self._last_scan["unexpected"] or self._last_scan["missing"] or left else self._last_scan
 
         try:

@@ -19,7 +19,9 @@ extern const ProtobufGuardMessage terrane__v1__list_datasets_request__guard_tabl
 extern const ProtobufGuardMessage terrane__v1__list_datasets_response__guard_table;
 extern const ProtobufGuardMessage terrane__v1__log_entry__guard_table;
 extern const ProtobufGuardMessage terrane__v1__log_place__guard_table;
+extern const ProtobufGuardMessage terrane__v1__notice__guard_table;
 extern const ProtobufGuardMessage terrane__v1__purge_dataset_request__guard_table;
+extern const ProtobufGuardMessage terrane__v1__reprocess_dataset_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__retry_dataset_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__undelete_dataset_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__watch_status_request__guard_table;
@@ -34,8 +36,9 @@ const ProtobufGuardMessage *terrane__v1__create_dataset_request__guard(void) { r
 static const ProtobufGuardField terrane__v1__create_dataset_response__guard_fields[] = {
   {&terrane__v1__dataset__guard_table, 1, false},  // dataset
   {NULL, 0, false},  // created
+  {&terrane__v1__notice__guard_table, 0, false},  // notices
 };
-const ProtobufGuardMessage terrane__v1__create_dataset_response__guard_table = {&terrane__v1__create_dataset_response__descriptor, terrane__v1__create_dataset_response__guard_fields, 0};
+const ProtobufGuardMessage terrane__v1__create_dataset_response__guard_table = {&terrane__v1__create_dataset_response__descriptor, terrane__v1__create_dataset_response__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__create_dataset_response__guard(void) { return &terrane__v1__create_dataset_response__guard_table; }
 
 static const ProtobufGuardField terrane__v1__dataset_ref__guard_fields[] = {
@@ -89,6 +92,12 @@ static const ProtobufGuardField terrane__v1__retry_dataset_request__guard_fields
 };
 const ProtobufGuardMessage terrane__v1__retry_dataset_request__guard_table = {&terrane__v1__retry_dataset_request__descriptor, terrane__v1__retry_dataset_request__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__retry_dataset_request__guard(void) { return &terrane__v1__retry_dataset_request__guard_table; }
+
+static const ProtobufGuardField terrane__v1__reprocess_dataset_request__guard_fields[] = {
+  {&terrane__v1__dataset_ref__guard_table, 1, false},  // dataset
+};
+const ProtobufGuardMessage terrane__v1__reprocess_dataset_request__guard_table = {&terrane__v1__reprocess_dataset_request__descriptor, terrane__v1__reprocess_dataset_request__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__reprocess_dataset_request__guard(void) { return &terrane__v1__reprocess_dataset_request__guard_table; }
 
 static const ProtobufGuardField terrane__v1__delete_dataset_request__guard_fields[] = {
   {&terrane__v1__dataset_ref__guard_table, 1, false},  // dataset

@@ -412,6 +412,51 @@ void   terrane__v1__retry_dataset_request__free_unpacked
   assert(message->base.descriptor == &terrane__v1__retry_dataset_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__reprocess_dataset_request__init
+                     (Terrane__V1__ReprocessDatasetRequest         *message)
+{
+  static const Terrane__V1__ReprocessDatasetRequest init_value = TERRANE__V1__REPROCESS_DATASET_REQUEST__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__reprocess_dataset_request__get_packed_size
+                     (const Terrane__V1__ReprocessDatasetRequest *message)
+{
+  assert(message->base.descriptor == &terrane__v1__reprocess_dataset_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__reprocess_dataset_request__pack
+                     (const Terrane__V1__ReprocessDatasetRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__reprocess_dataset_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__reprocess_dataset_request__pack_to_buffer
+                     (const Terrane__V1__ReprocessDatasetRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__reprocess_dataset_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__ReprocessDatasetRequest *
+       terrane__v1__reprocess_dataset_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__ReprocessDatasetRequest *)
+     protobuf_c_message_unpack (&terrane__v1__reprocess_dataset_request__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__reprocess_dataset_request__free_unpacked
+                     (Terrane__V1__ReprocessDatasetRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__reprocess_dataset_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__delete_dataset_request__init
                      (Terrane__V1__DeleteDatasetRequest         *message)
 {
@@ -868,7 +913,7 @@ const ProtobufCMessageDescriptor terrane__v1__create_dataset_request__descriptor
   (ProtobufCMessageInit) terrane__v1__create_dataset_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__create_dataset_response__field_descriptors[2] =
+static const ProtobufCFieldDescriptor terrane__v1__create_dataset_response__field_descriptors[3] =
 {
   {
     "dataset",
@@ -894,15 +939,28 @@ static const ProtobufCFieldDescriptor terrane__v1__create_dataset_response__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "notices",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__CreateDatasetResponse, n_notices),
+    offsetof(Terrane__V1__CreateDatasetResponse, notices),
+    &terrane__v1__notice__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__create_dataset_response__field_indices_by_name[] = {
   1,   /* field[1] = created */
   0,   /* field[0] = dataset */
+  2,   /* field[2] = notices */
 };
 static const ProtobufCIntRange terrane__v1__create_dataset_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor terrane__v1__create_dataset_response__descriptor =
 {
@@ -912,7 +970,7 @@ const ProtobufCMessageDescriptor terrane__v1__create_dataset_response__descripto
   "Terrane__V1__CreateDatasetResponse",
   "terrane.v1",
   sizeof(Terrane__V1__CreateDatasetResponse),
-  2,
+  3,
   terrane__v1__create_dataset_response__field_descriptors,
   terrane__v1__create_dataset_response__field_indices_by_name,
   1,  terrane__v1__create_dataset_response__number_ranges,
@@ -1313,6 +1371,44 @@ const ProtobufCMessageDescriptor terrane__v1__retry_dataset_request__descriptor 
   terrane__v1__retry_dataset_request__field_indices_by_name,
   1,  terrane__v1__retry_dataset_request__number_ranges,
   (ProtobufCMessageInit) terrane__v1__retry_dataset_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__reprocess_dataset_request__field_descriptors[1] =
+{
+  {
+    "dataset",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ReprocessDatasetRequest, dataset),
+    &terrane__v1__dataset_ref__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__reprocess_dataset_request__field_indices_by_name[] = {
+  0,   /* field[0] = dataset */
+};
+static const ProtobufCIntRange terrane__v1__reprocess_dataset_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor terrane__v1__reprocess_dataset_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.ReprocessDatasetRequest",
+  "ReprocessDatasetRequest",
+  "Terrane__V1__ReprocessDatasetRequest",
+  "terrane.v1",
+  sizeof(Terrane__V1__ReprocessDatasetRequest),
+  1,
+  terrane__v1__reprocess_dataset_request__field_descriptors,
+  terrane__v1__reprocess_dataset_request__field_indices_by_name,
+  1,  terrane__v1__reprocess_dataset_request__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__reprocess_dataset_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor terrane__v1__delete_dataset_request__field_descriptors[3] =

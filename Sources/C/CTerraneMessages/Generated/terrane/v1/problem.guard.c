@@ -2,6 +2,7 @@
 #include "terrane/v1/problem.guard.h"
 #include "terrane/v1/problem.pb-c.h"
 
+extern const ProtobufGuardMessage terrane__v1__notice__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem__details_entry__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem_location__guard_table;
@@ -33,6 +34,14 @@ static const ProtobufGuardField terrane__v1__problem_location__guard_fields[] = 
 };
 const ProtobufGuardMessage terrane__v1__problem_location__guard_table = {&terrane__v1__problem_location__descriptor, terrane__v1__problem_location__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__problem_location__guard(void) { return &terrane__v1__problem_location__guard_table; }
+
+static const ProtobufGuardField terrane__v1__notice__guard_fields[] = {
+  {NULL, 0, true},  // reason
+  {NULL, 0, true},  // message
+  {NULL, 0, true},  // remedy
+};
+const ProtobufGuardMessage terrane__v1__notice__guard_table = {&terrane__v1__notice__descriptor, terrane__v1__notice__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__notice__guard(void) { return &terrane__v1__notice__guard_table; }
 
 static const ProtobufGuardField terrane__v1__warning_count__guard_fields[] = {
   {NULL, 0, true},  // reason

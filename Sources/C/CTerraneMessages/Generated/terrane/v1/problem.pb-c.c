@@ -103,6 +103,51 @@ void   terrane__v1__problem_location__free_unpacked
   assert(message->base.descriptor == &terrane__v1__problem_location__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__notice__init
+                     (Terrane__V1__Notice         *message)
+{
+  static const Terrane__V1__Notice init_value = TERRANE__V1__NOTICE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__notice__get_packed_size
+                     (const Terrane__V1__Notice *message)
+{
+  assert(message->base.descriptor == &terrane__v1__notice__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__notice__pack
+                     (const Terrane__V1__Notice *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__notice__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__notice__pack_to_buffer
+                     (const Terrane__V1__Notice *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__notice__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__Notice *
+       terrane__v1__notice__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__Notice *)
+     protobuf_c_message_unpack (&terrane__v1__notice__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__notice__free_unpacked
+                     (Terrane__V1__Notice *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__notice__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__warning_count__init
                      (Terrane__V1__WarningCount         *message)
 {
@@ -430,6 +475,70 @@ const ProtobufCMessageDescriptor terrane__v1__problem_location__descriptor =
   terrane__v1__problem_location__field_indices_by_name,
   1,  terrane__v1__problem_location__number_ranges,
   (ProtobufCMessageInit) terrane__v1__problem_location__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__notice__field_descriptors[3] =
+{
+  {
+    "reason",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__Notice, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__Notice, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remedy",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__Notice, remedy),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__notice__field_indices_by_name[] = {
+  1,   /* field[1] = message */
+  0,   /* field[0] = reason */
+  2,   /* field[2] = remedy */
+};
+static const ProtobufCIntRange terrane__v1__notice__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor terrane__v1__notice__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.Notice",
+  "Notice",
+  "Terrane__V1__Notice",
+  "terrane.v1",
+  sizeof(Terrane__V1__Notice),
+  3,
+  terrane__v1__notice__field_descriptors,
+  terrane__v1__notice__field_indices_by_name,
+  1,  terrane__v1__notice__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__notice__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor terrane__v1__warning_count__field_descriptors[3] =

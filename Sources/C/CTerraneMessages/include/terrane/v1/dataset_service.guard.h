@@ -11,6 +11,7 @@ const ProtobufGuardMessage *terrane__v1__list_datasets_response__guard(void);
 const ProtobufGuardMessage *terrane__v1__watch_status_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__cancel_dataset_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__retry_dataset_request__guard(void);
+const ProtobufGuardMessage *terrane__v1__reprocess_dataset_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__delete_dataset_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__delete_dataset_response__guard(void);
 const ProtobufGuardMessage *terrane__v1__artifact__guard(void);

@@ -15,6 +15,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "terrane/v1/dataset.pb-c.h"
+#include "terrane/v1/problem.pb-c.h"
 
 typedef struct Terrane__V1__CreateDatasetRequest Terrane__V1__CreateDatasetRequest;
 typedef struct Terrane__V1__CreateDatasetResponse Terrane__V1__CreateDatasetResponse;
@@ -25,6 +26,7 @@ typedef struct Terrane__V1__ListDatasetsResponse Terrane__V1__ListDatasetsRespon
 typedef struct Terrane__V1__WatchStatusRequest Terrane__V1__WatchStatusRequest;
 typedef struct Terrane__V1__CancelDatasetRequest Terrane__V1__CancelDatasetRequest;
 typedef struct Terrane__V1__RetryDatasetRequest Terrane__V1__RetryDatasetRequest;
+typedef struct Terrane__V1__ReprocessDatasetRequest Terrane__V1__ReprocessDatasetRequest;
 typedef struct Terrane__V1__DeleteDatasetRequest Terrane__V1__DeleteDatasetRequest;
 typedef struct Terrane__V1__DeleteDatasetResponse Terrane__V1__DeleteDatasetResponse;
 typedef struct Terrane__V1__Artifact Terrane__V1__Artifact;
@@ -57,10 +59,12 @@ struct  Terrane__V1__CreateDatasetResponse
   ProtobufCMessage base;
   Terrane__V1__Dataset *dataset;
   protobuf_c_boolean created;
+  size_t n_notices;
+  Terrane__V1__Notice **notices;
 };
 #define TERRANE__V1__CREATE_DATASET_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__create_dataset_response__descriptor) \
-    , NULL, 0 }
+    , NULL, 0, 0,NULL }
 
 
 typedef enum {
@@ -161,6 +165,16 @@ struct  Terrane__V1__RetryDatasetRequest
 };
 #define TERRANE__V1__RETRY_DATASET_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__retry_dataset_request__descriptor) \
+    , NULL }
+
+
+struct  Terrane__V1__ReprocessDatasetRequest
+{
+  ProtobufCMessage base;
+  Terrane__V1__DatasetRef *dataset;
+};
+#define TERRANE__V1__REPROCESS_DATASET_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__reprocess_dataset_request__descriptor) \
     , NULL }
 
 
@@ -458,6 +472,25 @@ Terrane__V1__RetryDatasetRequest *
 void   terrane__v1__retry_dataset_request__free_unpacked
                      (Terrane__V1__RetryDatasetRequest *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__ReprocessDatasetRequest methods */
+void   terrane__v1__reprocess_dataset_request__init
+                     (Terrane__V1__ReprocessDatasetRequest         *message);
+size_t terrane__v1__reprocess_dataset_request__get_packed_size
+                     (const Terrane__V1__ReprocessDatasetRequest   *message);
+size_t terrane__v1__reprocess_dataset_request__pack
+                     (const Terrane__V1__ReprocessDatasetRequest   *message,
+                      uint8_t             *out);
+size_t terrane__v1__reprocess_dataset_request__pack_to_buffer
+                     (const Terrane__V1__ReprocessDatasetRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__ReprocessDatasetRequest *
+       terrane__v1__reprocess_dataset_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__reprocess_dataset_request__free_unpacked
+                     (Terrane__V1__ReprocessDatasetRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__DeleteDatasetRequest methods */
 void   terrane__v1__delete_dataset_request__init
                      (Terrane__V1__DeleteDatasetRequest         *message);
@@ -658,6 +691,9 @@ typedef void (*Terrane__V1__CancelDatasetRequest_Closure)
 typedef void (*Terrane__V1__RetryDatasetRequest_Closure)
                  (const Terrane__V1__RetryDatasetRequest *message,
                   void *closure_data);
+typedef void (*Terrane__V1__ReprocessDatasetRequest_Closure)
+                 (const Terrane__V1__ReprocessDatasetRequest *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__DeleteDatasetRequest_Closure)
                  (const Terrane__V1__DeleteDatasetRequest *message,
                   void *closure_data);
@@ -700,6 +736,7 @@ extern const ProtobufCMessageDescriptor terrane__v1__list_datasets_response__des
 extern const ProtobufCMessageDescriptor terrane__v1__watch_status_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__cancel_dataset_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__retry_dataset_request__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__reprocess_dataset_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__delete_dataset_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__delete_dataset_response__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__artifact__descriptor;

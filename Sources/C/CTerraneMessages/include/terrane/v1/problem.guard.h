@@ -4,4 +4,5 @@
 
 const ProtobufGuardMessage *terrane__v1__problem__guard(void);
 const ProtobufGuardMessage *terrane__v1__problem_location__guard(void);
+const ProtobufGuardMessage *terrane__v1__notice__guard(void);
 const ProtobufGuardMessage *terrane__v1__warning_count__guard(void);

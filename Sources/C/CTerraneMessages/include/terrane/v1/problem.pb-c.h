@@ -18,6 +18,7 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Terrane__V1__Problem Terrane__V1__Problem;
 typedef struct Terrane__V1__Problem__DetailsEntry Terrane__V1__Problem__DetailsEntry;
 typedef struct Terrane__V1__ProblemLocation Terrane__V1__ProblemLocation;
+typedef struct Terrane__V1__Notice Terrane__V1__Notice;
 typedef struct Terrane__V1__WarningCount Terrane__V1__WarningCount;
 
 
@@ -114,6 +115,18 @@ struct  Terrane__V1__ProblemLocation
     , {0,NULL}, {0,NULL}, TERRANE__V1__PROBLEM_LOCATION___FEATURE__NOT_SET, {0}, TERRANE__V1__PROBLEM_LOCATION___BYTE__NOT_SET, {0} }
 
 
+struct  Terrane__V1__Notice
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData reason;
+  ProtobufCBinaryData message;
+  ProtobufCBinaryData remedy;
+};
+#define TERRANE__V1__NOTICE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__notice__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL} }
+
+
 struct  Terrane__V1__WarningCount
 {
   ProtobufCMessage base;
@@ -167,6 +180,25 @@ Terrane__V1__ProblemLocation *
 void   terrane__v1__problem_location__free_unpacked
                      (Terrane__V1__ProblemLocation *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__Notice methods */
+void   terrane__v1__notice__init
+                     (Terrane__V1__Notice         *message);
+size_t terrane__v1__notice__get_packed_size
+                     (const Terrane__V1__Notice   *message);
+size_t terrane__v1__notice__pack
+                     (const Terrane__V1__Notice   *message,
+                      uint8_t             *out);
+size_t terrane__v1__notice__pack_to_buffer
+                     (const Terrane__V1__Notice   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__Notice *
+       terrane__v1__notice__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__notice__free_unpacked
+                     (Terrane__V1__Notice *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__WarningCount methods */
 void   terrane__v1__warning_count__init
                      (Terrane__V1__WarningCount         *message);
@@ -197,6 +229,9 @@ typedef void (*Terrane__V1__Problem_Closure)
 typedef void (*Terrane__V1__ProblemLocation_Closure)
                  (const Terrane__V1__ProblemLocation *message,
                   void *closure_data);
+typedef void (*Terrane__V1__Notice_Closure)
+                 (const Terrane__V1__Notice *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__WarningCount_Closure)
                  (const Terrane__V1__WarningCount *message,
                   void *closure_data);
@@ -210,6 +245,7 @@ extern const ProtobufCMessageDescriptor terrane__v1__problem__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__problem__details_entry__descriptor;
 extern const ProtobufCEnumDescriptor    terrane__v1__problem__category__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__problem_location__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__notice__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__warning_count__descriptor;
 
 PROTOBUF_C__END_DECLS
