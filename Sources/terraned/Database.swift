@@ -47,8 +47,8 @@ struct Database: Sendable {
     configuration.binaries = settings.postgresBin
     // Nobody replicates from a private cluster, and a table that is made and filled in one transaction then needs no WAL.
     configuration.settings = ["wal_level": "minimal", "max_wal_senders": "0"]
-    // The server 8 (2 write, 1 publish, 1 leases, 1 claim, 1 LISTEN, 2 slow), 3 a child, 6 the data API, 10 in reserve.
-    configuration.maxConnections = 8 + 3 * settings.slots + 6 + 10
+    // The server 8 (2 write, 1 publish, 1 leases, 1 claim, 1 LISTEN, 2 slow), 3 a child, 8 the data API, 10 in reserve.
+    configuration.maxConnections = 8 + 3 * settings.slots + 8 + 10
     return try PrivateCluster(configuration, thread: thread, logger: Logger(label: "postgresql"))
   }
 

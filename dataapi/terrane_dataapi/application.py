@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import catalog, dispatch, site
-from .database import Pool
+from .database import DOWNLOAD, Pool
 from .origin import PublicOrigin
 from .registry import Registry
 from .vector import VectorApplication
@@ -17,9 +17,12 @@ def build(public_url: str) -> ASGIApp:
     """The data API. Needs PGHOST and its like in the environment; connects when first asked for something."""
     lookups = Pool("routes", search_path="serving", size=2)
     tables = Pool("vector", search_path="public", size=2)
+    # Whoever takes a whole table has time; the processors are for those who look at it.
+    alone = {"max_parallel_workers_per_gather": "0"}
+    files = Pool("files", search_path="public", size=2, statement=DOWNLOAD, settings=alone)
     # pgstac keeps statistics of searches unless it is told that it may not write.
     stac = Pool("stac", search_path="pgstac,public", size=2, settings={"pgstac.readonly": "true"})
-    pools = (lookups, tables, stac)
+    pools = (lookups, tables, files, stac)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -30,7 +33,7 @@ def build(public_url: str) -> ASGIApp:
             await pool.close()
 
     registry = Registry(lookups)
-    vector = VectorApplication(tables)
+    vector = VectorApplication(tables, files)
     # Raster and mosaic datasets: one more entry each, an application that reads `scope["state"]["route"]`.
     datasets = dispatch.Datasets(registry, {"vector": vector})
     front = site.build(registry, vector.app)

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL, from libpq's PG* variables, as a role that can only read.
 
-Three small pools, so that a slow query never makes the lookup of a route wait. A pool opens nothing before its first
+Small pools, so that a slow query never makes the lookup of a route wait, nor a download a query. A pool opens nothing before its first
 use and survives a database that goes away and comes back.
 """
 
@@ -15,6 +15,8 @@ import orjson
 STATEMENT = 20
 ACQUIRE = 10
 CONNECT = 5
+# A download's one statement.
+DOWNLOAD = 3600
 
 
 class DatabaseBusy(Exception):
@@ -29,13 +31,14 @@ async def _decode_json(connection: asyncpg.Connection) -> None:
 class Pool:
     """At most `size` connections; `acquire` is an async context manager, as tipg and stac-fastapi expect of a pool."""
 
-    def __init__(self, name: str, *, search_path: str, size: int = 2, settings: dict[str, str] | None = None):
+    def __init__(self, name: str, *, search_path: str, size: int = 2, statement: int = STATEMENT, settings: dict[str, str] | None = None):
         self.name = name
         self._size = size
+        self._statement = statement
         self._server_settings = {
             "application_name": f"terrane dataapi {name}",
             "search_path": search_path,
-            "statement_timeout": f"{STATEMENT}s",
+            "statement_timeout": f"{statement}s",
             "lock_timeout": "3s",
             "default_transaction_read_only": "on",
             "timezone": "UTC",
@@ -51,7 +54,7 @@ class Pool:
             max_size=self._size,
             max_inactive_connection_lifetime=300,
             timeout=CONNECT,
-            command_timeout=STATEMENT + 5,
+            command_timeout=self._statement + 5,
             init=_decode_json,
             server_settings=self._server_settings,
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import morecantile
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from morecantile.defaults import TileMatrixSets
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -20,11 +20,11 @@ from tipg.factory import create_csv_rows as tipg_csv_rows
 from tipg.resources.enums import MediaType
 from tipg.resources.response import ORJSONResponse
 
-from . import __version__, openapi, pages, problems
+from . import __version__, downloads, openapi, pages, problems
 from .database import Pool
-from .parameters import MOST_FEATURES, OVERRIDES, others, served_table
+from .parameters import MOST_FEATURES, OVERRIDES, Table, others, served_table
 from .registry import Route
-from .tables import Tables
+from .tables import ServedTable, Tables
 
 # What a request may ask for by `limit`; without it tiles.py decides.
 MOST_FEATURES_PER_TILE = 50_000
@@ -57,6 +57,17 @@ def _item_url_for(factory: OGCFeaturesFactory) -> Callable[..., str]:
     return url_for
 
 
+def _more_links(factory: OGCFeaturesFactory) -> Callable[..., list[model.Link]]:
+    """What tipg adds to a collection's links: its tiles, where it has any, and here its files."""
+    tiles = factory._additional_collection_tiles_links
+
+    def more_links(request: Request, table: ServedTable) -> list[model.Link]:
+        drawn = tiles(request, table) if table.geometry_column is not None else []
+        return [*drawn, *(model.Link(**link) for link in downloads.links(request, table))]
+
+    return more_links
+
+
 class DatasetEndpoints(Endpoints):
     """tipg's endpoints with a landing page that tells of this dataset, and titles in the list of collections."""
 
@@ -65,6 +76,7 @@ class DatasetEndpoints(Endpoints):
         self._titled_collections()
         super().register_routes()
         self.ogc_features.url_for = _item_url_for(self.ogc_features)
+        self.ogc_features._additional_collection_tiles_links = _more_links(self.ogc_features)
 
     def _titled_collections(self) -> None:
         @self.router.get("/collections", name="titled_collections", tags=["OGC Features API"], include_in_schema=False)
@@ -163,7 +175,9 @@ def dataset_links(endpoints: DatasetEndpoints, request: Request, route: Route) -
     for served in route.collections:
         of = {"collectionId": served.id}
         items = endpoints.url_for(request, "items", **of)
-        one = {"collection": served, "items": items, "csv": f"{items}?f=csv&limit={MOST_FEATURES}"}
+        one = {"collection": served, "items": items, "files": [
+            (told.title, downloads.url(request, served.id, form)) for form, told in downloads.FORMATS.items()
+        ]}  # fmt: skip
         if served.geometry_type is not None:
             tms = {**of, "tileMatrixSetId": "WebMercatorQuad"}
             one["tiles"] = endpoints.url_for(request, "collection_get_tile", **tms, z="{z}", x="{x}", y="{y}")
@@ -186,7 +200,7 @@ def csv_rows(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 class VectorApplication:
     """The ASGI application behind every vector dataset's URL. `scope["state"]["route"]` says which dataset it is."""
 
-    def __init__(self, pool: Pool):
+    def __init__(self, pool: Pool, files: Pool):
         # tipg takes these two from its modules and nowhere else.
         tipg_factory.create_csv_rows = csv_rows
         tipg_collections.mvt_settings.max_features_per_tile = MOST_FEATURES_PER_TILE
@@ -203,6 +217,7 @@ class VectorApplication:
         app.dependency_overrides.update(OVERRIDES)
         # Before tipg's routes: its factory looks these two names up.
         app.include_router(self._documentation())
+        app.include_router(self._files(files), dependencies=[Depends(others)])
         endpoints = DatasetEndpoints(
             collections_dependency=served_tables,
             collection_dependency=served_table,
@@ -216,6 +231,22 @@ class VectorApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(_with_limit_in_range(scope), receive, send)
+
+    def _files(self, pool: Pool) -> APIRouter:
+        router = APIRouter()
+
+        @router.get(
+            "/collections/{collectionId}/download.{form}",
+            name="download",
+            tags=["Files"],
+            response_class=Response,
+            responses={200: {"description": "The file.", "content": {one.media_type.value: {} for one in downloads.FORMATS.values()}}},
+        )
+        async def download(request: Request, table: Table, form: Annotated[downloads.Form, Path()]) -> Response:
+            """The whole collection as one file: GeoJSON, GeoJSON line by line, or CSV with the geometry as WKT."""
+            return downloads.Download(pool, request.state.route, table, form)
+
+        return router
 
     def _documentation(self) -> APIRouter:
         router = APIRouter()

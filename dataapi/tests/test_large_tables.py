@@ -1,12 +1,17 @@
 """A table of half a million features: tiles that a client can draw, pages that do not get slower."""
 
+import contextlib
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import mapbox_vector_tile
 import morecantile
 import psycopg
 import pytest
+import requests
 import samples
+from conftest import end, eventually, launch
 
 COUNT = 500_000
 # Six degrees of parcels, 700 in a row.
@@ -117,3 +122,63 @@ def test_pages_of_keys_with_gaps_are_whole(service, large):
             break
         url = follow[0].partition("/geo")[2]
     assert seen == [n * 3 for n in range(1, 20_001)]
+
+
+def sessions(admin: psycopg.Connection) -> list[tuple]:
+    sql = "SELECT state, left(query, 4) FROM pg_stat_activity WHERE application_name = 'terrane dataapi files'"
+    return [row for row in admin.execute(sql).fetchall() if row == ("active", "COPY")]
+
+
+def resident_kib(pid: int) -> int:
+    return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in line)
+
+
+def test_a_large_file_passes_through_a_little_memory(cluster, large, tmp_path):
+    running = launch(cluster, tmp_path / "log")
+    running.get(f"{BASE}/items?limit=1")
+    before = resident_kib(running.process.pid)
+    with requests.get(f"{running.url}{BASE}/download.geojsonl", stream=True, timeout=30) as answer:
+        lines = sum(piece.count(b"\n") for piece in answer.iter_content(1 << 20))
+    assert lines == COUNT
+    assert resident_kib(running.process.pid) - before < 32 << 10
+    assert end(running) == 0
+
+
+@contextlib.contextmanager
+def taking_its_time(service, path: str) -> Iterator[socket.socket]:
+    """A client that has read the first bytes, and has little room for more."""
+    host, port = service.address.split(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+        client.settimeout(30)
+        client.connect((host, int(port)))
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: {service.address}\r\nConnection: close\r\n\r\n".encode())
+        assert client.recv(1 << 10).startswith(b"HTTP/1.1 200")
+        yield client
+
+
+def test_a_client_that_leaves_ends_its_statement(service, large):
+    with taking_its_time(service, f"{BASE}/download.csv"):
+        eventually(lambda: sessions(large))
+    eventually(lambda: not sessions(large))
+
+
+def test_files_wait_for_each_other_and_nobody_waits_for_files(service, large):
+    """Two are sent at once; a third is told to come again, and pages and tiles are answered all the while."""
+    with taking_its_time(service, f"{BASE}/download.csv"), taking_its_time(service, f"{BASE}/download.geojson"):
+        refused = service.get(f"{BASE}/download.csv")
+        assert refused.status_code == 503 and refused.json()["reason"] == "DATABASE_BUSY" and refused.headers["retry-after"]
+        assert service.json(f"{BASE}/items?limit=1")["numberMatched"] == COUNT
+        assert len(sessions(large)) == 2
+    eventually(lambda: not sessions(large))
+
+
+def test_a_file_that_breaks_off_is_not_taken_for_a_whole_one(service, large):
+    """PostgreSQL ends the statement in the middle."""
+    with taking_its_time(service, f"{BASE}/download.csv") as client:
+        large.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'terrane dataapi files'")
+        body = b""
+        while piece := client.recv(1 << 20):
+            body += piece
+        assert len(body) > 1 << 10 and not body.endswith(b"0\r\n\r\n"), "the last, empty piece is missing"
+    assert service.get(f"{BASE}/items?limit=1").status_code == 200
