@@ -1,7 +1,7 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check chaos fresh-check bench-core-path bench-ingest lint generate clean
+.PHONY: help setup build demo serve test check chaos standards fresh-check bench-core-path bench-ingest lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
@@ -39,6 +39,11 @@ test: setup
 chaos: build
 	@TERRANE_BUILD=release PYTHONPATH=Tests/Chaos PYTHONDONTWRITEBYTECODE=1 \
 	  .setup/venv/bin/python -u -m chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+## make standards     what others' tools say of the data API: 90 s of invented requests a family, the STAC API's validator
+standards: setup
+	@swift build --product terraned && swift build --product terrane && swift build --product terrane-task
+	@TERRANE_FUZZ_SECONDS=90 .setup/venv/bin/python -m pytest Tests/EndToEnd/test_standards.py -q -s -p no:cacheprovider
 
 ## make check         the inner loop: build, unit tests, lint
 check: setup

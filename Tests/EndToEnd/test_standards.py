@@ -1,0 +1,83 @@
+"""What others' tools say of the data API: requests that nobody thought of, and the STAC API's own validator.
+
+TERRANE_FUZZ_SECONDS is how long each family of URLs is asked (15; `make standards` takes 90).
+"""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import samples
+from support.server import Server
+
+SECONDS = int(os.environ.get("TERRANE_FUZZ_SECONDS", "15"))
+VECTOR = "/api/data/standards/places/v1"
+
+
+@pytest.fixture(scope="module")
+def served(server: Server, sources: Path) -> Server:
+    """Two datasets, the second of two layers; none of it further north than a box around it may be."""
+    places = samples.geojson(sources / "standards.geojson", samples.places(170))
+    server.ready("standards/places/v1", places)
+    layered = sources / "standards.gpkg"
+    samples.ogr2ogr("-f", "GPKG", "-nln", "first", layered, places)
+    samples.ogr2ogr("-update", "-nln", "second", layered, places)
+    samples.readable(layered)
+    server.ready("standards/layered/v1", layered)
+    return server
+
+
+def document(server: Server, path: str, under: str, known: dict[str, str]) -> dict:
+    """An OpenAPI document with what there is in its paths: invented names only lead to 404."""
+    described = server.get(path).json()
+    paths = {}
+    for template, operations in described["paths"].items():
+        operations = copy.deepcopy(operations)
+        for operation in operations.values():
+            asked = operation.get("parameters", [])
+            operation["parameters"] = [one for one in asked if one["in"] != "path" or one["name"] not in known]
+        for name, value in known.items():
+            template = template.replace(f"{{{name}}}", value)
+        paths[template] = operations
+    return {**described, "paths": paths, "servers": [{"url": server.public_url + under}]}
+
+
+@pytest.mark.parametrize("family", ["vector", "stac"])
+def test_no_request_makes_the_data_api_fail(served: Server, tmp_path: Path, family: str):
+    if family == "vector":
+        known = {"collectionId": "standards", "itemId": "7", "tileMatrixSetId": "WebMercatorQuad"}
+        described = document(served, f"{VECTOR}/api", VECTOR, known)
+    else:
+        known = {"collection_id": "default:standards:places", "item_id": "v1"}
+        described = document(served, "/stac/api", "", known)
+    assert len(described["paths"]) >= 10
+    (tmp_path / "openapi.json").write_text(json.dumps(described))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "st", "run", "openapi.json", "-u", described["servers"][0]["url"], "-n", "20",
+         "--phases", "examples,coverage,fuzzing", "--checks", "not_a_server_error", "--max-time", str(SECONDS),
+         "--request-timeout", "30", "--continue-on-failure", "--no-shrink", "--no-color"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS * 3 + 120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:]
+    [(cases, passed)] = re.findall(r"^ *(\d+) generated, (\d+) passed", done.stdout, re.MULTILINE)
+    assert int(cases) > 100 and cases == passed, done.stdout[-2000:]
+    print(f"{family}: {cases} requests in {SECONDS} s")
+
+
+def test_the_validator_of_stac_apis_finds_no_error(served: Server):
+    around = [[[-5, -5], [60, -5], [60, 5], [-5, 5], [-5, -5]]]
+    classes = ("core", "collections", "features", "item-search", "filter")
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parent / "support/validate_stac_api.py", "--root-url", f"{served.public_url}/stac/",
+         *(word for name in classes for word in ("--conformance", name)), "--collection", "default:standards:places",
+         "--geometry", json.dumps({"type": "Polygon", "coordinates": around})],
+        capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    # It ends with 0, too, where it fell over itself.
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "Errors: none" in said, said[-4000:]
