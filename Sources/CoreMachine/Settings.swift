@@ -70,10 +70,13 @@ public struct ChildDatabase: Sendable {
   public var host: String
   public var port: Int
   public var database: String
+  /// Further libpq keywords, such as `sslmode`.
+  public var keywords: [String: String]
 
-  public init(host: String, port: Int, database: String) {
+  public init(host: String, port: Int, database: String, keywords: [String: String] = [:]) {
     self.host = host
     self.port = port
     self.database = database
+    self.keywords = keywords
   }
 }

@@ -125,7 +125,7 @@ public struct CredentialStore: Sendable {
 
   private func path(_ name: String) -> String { directory + "/" + name }
 
-  private var directoryOwner: PrivateFile.Owner? { geteuid() == 0 ? PrivateFile.owner(of: directory) : nil }
+  var directoryOwner: PrivateFile.Owner? { geteuid() == 0 ? PrivateFile.owner(of: directory) : nil }
 
   private func loadAuthority() throws(CredentialError) -> Authority? {
     guard let key = try PrivateFile.readIfPresent(path("ca.key")) else { return nil }
@@ -254,7 +254,7 @@ public struct CredentialStore: Sendable {
 }
 
 /// One writer at a time, over all processes: `terrane credentials issue` beside a starting server.
-private struct StoreLock {
+struct StoreLock {
   private let descriptor: Int32
 
   init(directory: String) throws(CredentialError) {

@@ -74,14 +74,20 @@ public struct TaskDatabase: Codable, Sendable, Equatable {
   public var password: String
   /// Names task and attempt, so that the sessions of a fenced attempt can be ended.
   public var applicationName: String
+  /// Further libpq keywords, such as `sslmode`.
+  public var keywords: [String: String]
 
-  public init(host: String, port: Int, database: String, user: String, password: String, applicationName: String) {
+  public init(
+    host: String, port: Int, database: String, user: String, password: String, applicationName: String,
+    keywords: [String: String] = [:]
+  ) {
     self.host = host
     self.port = port
     self.database = database
     self.user = user
     self.password = password
     self.applicationName = applicationName
+    self.keywords = keywords
   }
 }
 

@@ -31,7 +31,7 @@ struct Server {
       throw StartError("credentials: \(error)")
     }
 
-    let database = try await Database.open(settings, directory, logger)
+    let database = try await Database.open(settings, directory, store, logger)
     let python = DataAPIProcess(dataAPI(database), logger: Logger(label: "data-api"))
     let parts: Parts
     do {
@@ -78,10 +78,7 @@ struct Server {
     DataAPIProcess.Configuration(
       python: settings.python, package: settings.share + "/dataapi", host: settings.dataAPIHost,
       port: settings.dataAPIPort, publicURL: settings.publicURL,
-      database: [
-        "PGHOST": database.host, "PGPORT": "5432", "PGDATABASE": Database.name,
-        "PGUSER": DatabaseInstaller.dataAPIRole, "PGPASSWORD": database.logins.dataAPI,
-      ])
+      database: database.place.environment(DatabaseInstaller.dataAPIRole, database.logins.dataAPI))
   }
 
   private func start(
@@ -159,7 +156,9 @@ struct Server {
       slots: database.logins.slots.enumerated().map {
         WorkerSlot(role: DatabaseInstaller.slotRole($0.offset), password: $0.element)
       },
-      childDatabase: ChildDatabase(host: database.host, port: 5432, database: Database.name))
+      childDatabase: ChildDatabase(
+        host: database.place.host, port: Int(database.place.port), database: database.place.name,
+        keywords: database.place.keywords))
     machine.allowedRoots = settings.roots
     machine.dataAPIURL = dataAPI
     machine.memoryLimitBytes = settings.taskMemory << 20

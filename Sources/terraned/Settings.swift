@@ -21,6 +21,8 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: "Folder with sql/, dataapi/ and the Python environment (default: found beside the program).") var share:
     String?
   @Option(help: "The worker program (default: terrane-task beside this program).") var taskProgram: String?
+  @Option(help: "URL of a PostgreSQL that others run, prepared by init-sql (default: one of our own).") var database:
+    String?
   @Option(help: "Folder of PostgreSQL's programs (default /usr/lib/postgresql/15/bin).") var postgresBin: String?
   @Option(help: "Seconds that what a failed operation built is kept for a retry (default 86400).") var retryWindow:
     Int64?
@@ -46,6 +48,9 @@ struct Settings: Sendable {
   var share: String
   var python: String
   var taskProgram: String
+  /// Nil: a private cluster.
+  var database: DatabasePlace?
+  var databaseURL: String?
   var postgresBin: String
   var retryWindow: Int64
   var purgeAfter: Int64
@@ -108,6 +113,8 @@ struct Settings: Sendable {
       } ?? "python3"
     taskProgram = try text(flags.taskProgram, "task-program") ?? "\(place)/terrane-task"
     postgresBin = try text(flags.postgresBin, "postgres-bin") ?? "/usr/lib/postgresql/15/bin"
+    databaseURL = try text(flags.database, "database")
+    database = try databaseURL.map { (url: String) throws(SettingsError) in try DatabasePlace(url: url) }
     retryWindow = try number(flags.retryWindow, "retry-window", 86_400, 0...31_536_000)
     purgeAfter = try number(flags.purgeAfter, "purge-after", 604_800, 0...31_536_000)
     replacedWindow = try number(flags.replacedWindow, "replaced-window", 600, 0...31_536_000)
@@ -124,7 +131,8 @@ struct Settings: Sendable {
       ("data-api", "\(dataAPIHost):\(dataAPIPort)"),
       ("public-url", publicURL ?? "http://\(dataAPIHost):\(dataAPIPort)"),
       ("tls-name", "[\(tlsNames.joined(separator: ", "))]"), ("slots", "\(slots)"), ("user", user), ("share", share),
-      ("task-program", taskProgram), ("postgres-bin", postgresBin), ("retry-window", "\(retryWindow)"),
+      ("task-program", taskProgram), ("database", databaseURL ?? "private"), ("postgres-bin", postgresBin),
+      ("retry-window", "\(retryWindow)"),
       ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
       ("log-level", "\(logLevel)"),
     ]
@@ -137,7 +145,7 @@ struct Settings: Sendable {
     guard let path else { return [:] }
     let names: Set = [
       "data", "root", "listen", "data-api", "public-url", "tls-name", "slots", "user", "share", "task-program",
-      "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "log-level",
+      "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "log-level",
     ]
     do {
       let text = try String(contentsOfFile: path, encoding: .utf8)

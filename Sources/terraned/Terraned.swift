@@ -12,7 +12,7 @@ struct Terraned: ParsableCommand {
       Every option can also be given as a variable TERRANE_<NAME> (TERRANE_LISTEN, TERRANE_DATA …) or in a YAML file \
       (--config FILE; keys are the options' names). A flag wins over a variable, a variable over the file.
       """,
-    version: TerraneVersion.current, subcommands: [BackupCommand.self, RestoreCommand.self])
+    version: TerraneVersion.current, subcommands: [BackupCommand.self, RestoreCommand.self, InitSQLCommand.self])
 
   @OptionGroup var options: SettingsOptions
 

@@ -82,7 +82,7 @@ struct AttemptRunner: Sendable {
       database: database.map {
         TaskDatabase(
           host: $0.host, port: $0.port, database: $0.database, user: slot.role ?? "", password: slot.password,
-          applicationName: task.applicationName)
+          applicationName: task.applicationName, keywords: $0.keywords)
       },
       stagingSchema: database == nil ? nil : task.stagingSchema, scratchDirectory: scratch,
       allowedRoots: settings.allowedRoots, dataAPIURL: settings.dataAPIURL,

@@ -32,11 +32,12 @@ final class DatabaseConnection {
   private let whileWaiting: () throws -> Void
 
   init(_ database: TaskDatabase, whileWaiting: @escaping () throws -> Void) throws(DatabaseError) {
-    let pairs: [(String, String)] = [
-      ("host", database.host), ("port", "\(database.port)"), ("dbname", database.database), ("user", database.user),
-      ("password", database.password), ("application_name", database.applicationName), ("connect_timeout", "10"),
-      ("client_encoding", "UTF8"), ("options", "-c client_connection_check_interval=1000"),
-    ]
+    let pairs: [(String, String)] =
+      [
+        ("host", database.host), ("port", "\(database.port)"), ("dbname", database.database), ("user", database.user),
+        ("password", database.password), ("application_name", database.applicationName), ("connect_timeout", "10"),
+        ("client_encoding", "UTF8"), ("options", "-c client_connection_check_interval=1000"),
+      ] + database.keywords.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     let keys = pairs.map { strdup($0.0) } + [nil]
     let values = pairs.map { strdup($0.1) } + [nil]
     defer { for pointer in keys + values { free(pointer) } }

@@ -25,6 +25,12 @@ public struct DatabaseInstaller: Sendable {
     public var server: String
     public var dataAPI: String
     public var slots: [String]
+
+    public init(server: String, dataAPI: String, slots: [String]) {
+      self.server = server
+      self.dataAPI = dataAPI
+      self.slots = slots
+    }
   }
 
   public static let serverRole = "terrane_server"
@@ -42,11 +48,12 @@ public struct DatabaseInstaller: Sendable {
       let number = String(format: "%04d", migration.number)
       logger.info("migration applied", metadata: ["migration": "\(number)_\(migration.name)"])
     }
+    try await administrator.execute(script: Self.migrationRights)
     return try await setLogins(administrator)
   }
 
   /// The `NNNN_name.sql` files of the folder, each run as the schemas' owner.
-  private func migrations() throws -> Migrations {
+  func migrations() throws -> Migrations {
     let files = try FileManager.default.contentsOfDirectory(atPath: sqlFolder).sorted()
     return try Migrations(
       files.compactMap { file in
@@ -66,14 +73,23 @@ public struct DatabaseInstaller: Sendable {
         script: "BEGIN;\n" + (try read(pgstacFile)) + "\nRESET ROLE; RESET search_path; COMMIT;")
       logger.info("pgstac installed")
     }
-    try await administrator.execute(
-      script: """
-        GRANT pgstac_ingest, pgstac_read TO terrane_server;
-        GRANT pgstac_read TO terrane_dataapi;
-        ALTER ROLE terrane_dataapi SET search_path = pgstac, public;
-        \(Self.pgstacCanBeRestored)
-        """)
+    try await administrator.execute(script: Self.pgstacRights)
   }
+
+  static let pgstacVersion = "0.10.0"
+
+  static let pgstacRights = """
+    GRANT pgstac_ingest, pgstac_read TO terrane_server;
+    GRANT pgstac_read TO terrane_dataapi;
+    ALTER ROLE terrane_dataapi SET search_path = pgstac, public;
+    \(pgstacCanBeRestored)
+    """
+
+  /// The server may look what has been applied, and says so where something is missing.
+  static let migrationRights = """
+    GRANT USAGE ON SCHEMA migrations TO terrane_server;
+    GRANT SELECT ON migrations.applied TO terrane_server;
+    """
 
   /// pg_restore works with an empty search path, and functions of pgstac's generated columns name others by their bare
   /// names: they get a path of their own.
@@ -94,30 +110,37 @@ public struct DatabaseInstaller: Sendable {
   private func setLogins(_ administrator: PostgresConnection) async throws -> Logins {
     let logins = Logins(
       server: Self.password(), dataAPI: Self.password(), slots: (0..<slots).map { _ in Self.password() })
-    var script = """
-      ALTER ROLE \(Self.serverRole) PASSWORD '\(logins.server)';
-      ALTER ROLE \(Self.dataAPIRole) PASSWORD '\(logins.dataAPI)';
-
-      """
-    for (slot, password) in logins.slots.enumerated() {
-      let role = Self.slotRole(slot)
-      script += """
-        DO $$ BEGIN
-          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '\(role)') THEN CREATE ROLE \(role) LOGIN; END IF;
-        END $$;
-        ALTER ROLE \(role) PASSWORD '\(password)';
-        GRANT terrane_task TO \(role);
-        GRANT \(role) TO terrane_server;
-
-        """
-    }
+    let script = Self.loginScript(logins) { $0 }
     // Passwords must not reach the server's log with a statement that fails.
     try await administrator.execute(
       script: "SET log_statement = 'none'; SET log_min_error_statement = 'panic';\n" + script)
     return logins
   }
 
-  private func read(_ path: String) throws -> String {
+  /// Roles that log in, and what each is given.
+  /// - Parameter kept: what is written of a password.
+  static func loginScript(_ logins: Logins, kept: (String) -> String) -> String {
+    var script = """
+      ALTER ROLE \(serverRole) PASSWORD '\(kept(logins.server))';
+      ALTER ROLE \(dataAPIRole) PASSWORD '\(kept(logins.dataAPI))';
+
+      """
+    for (slot, password) in logins.slots.enumerated() {
+      let role = slotRole(slot)
+      script += """
+        DO $$ BEGIN
+          IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '\(role)') THEN CREATE ROLE \(role) LOGIN; END IF;
+        END $$;
+        ALTER ROLE \(role) PASSWORD '\(kept(password))';
+        GRANT terrane_task TO \(role);
+        GRANT \(role) TO terrane_server;
+
+        """
+    }
+    return script
+  }
+
+  func read(_ path: String) throws -> String {
     do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
       throw Problem(.internalError, "cannot read \(path): \(error)")
     }

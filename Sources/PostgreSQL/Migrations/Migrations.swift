@@ -73,7 +73,7 @@ public struct Migrations: Sendable {
   }
 
   /// `NNNN_name`, as its file is called.
-  static func label(_ number: Int, _ name: String) -> String { "\(String(10_000 + number).dropFirst())_\(name)" }
+  public static func label(_ number: Int, _ name: String) -> String { "\(String(10_000 + number).dropFirst())_\(name)" }
 
   /// Reads every `NNNN_name.sql` of a folder; other files ending in `.sql` are an error, everything else is passed over.
   public init(directory: String, schema: String = "migrations") throws(MigrationError) {
@@ -126,15 +126,53 @@ public struct Migrations: Sendable {
   /// Any number that no other program on the database is likely to use ("terrane" in ASCII).
   private static let lock: Int64 = 0x74_6572_7261_6E65
 
+  /// What makes the table that keeps what was applied.
+  private var prelude: String {
+    """
+    CREATE SCHEMA IF NOT EXISTS \(schema);
+    CREATE TABLE IF NOT EXISTS \(schema).applied (
+      number int PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL,
+      applied_at timestamptz NOT NULL DEFAULT now());
+    ALTER TABLE \(schema).applied ADD COLUMN IF NOT EXISTS program text;
+    """
+  }
+
+  /// What `apply` does, for psql: to be run by somebody else, inside a transaction. Fails where `check` would throw.
+  /// - Parameter sha256: of a text, in hexadecimal digits.
+  public func psqlScript(sha256: (String) -> String) -> String {
+    let known = migrations.map { "(\($0.number), '\\x\(sha256($0.sql))'::bytea)" }.joined(separator: ",\n    ")
+    var script = """
+      SELECT pg_advisory_xact_lock(\(Self.lock)) AS terrane_locked \\gset
+      \(prelude)
+      DO $check$ DECLARE strange text; BEGIN
+        SELECT string_agg(format('%s_%s', a.number, a.name), ', ' ORDER BY a.number) INTO strange
+          FROM \(schema).applied a LEFT JOIN (VALUES
+          \(known)) AS known (number, sha256)
+          USING (number) WHERE known.sha256 IS DISTINCT FROM a.sha256;
+        IF strange IS NOT NULL THEN
+          RAISE EXCEPTION 'these migrations are of another version than \(program ?? "this"): %', strange
+            USING HINT = 'Use the newer version of the program.';
+        END IF;
+      END $check$;
+
+      """
+    for migration in migrations {
+      script += """
+        SELECT NOT EXISTS (SELECT FROM \(schema).applied WHERE number = \(migration.number)) AS terrane_missing \\gset
+        \\if :terrane_missing
+        \(migration.sql)
+        RESET ROLE; RESET search_path;
+        INSERT INTO \(schema).applied (number, name, sha256, program)
+          VALUES (\(migration.number), '\(migration.name)', '\\x\(sha256(migration.sql))', '\(program ?? "")');
+        \\endif
+
+        """
+    }
+    return script
+  }
+
   private func applyLocked(on connection: PostgresConnection) async throws -> [Migration] {
-    try await connection.execute(
-      script: """
-        CREATE SCHEMA IF NOT EXISTS \(schema);
-        CREATE TABLE IF NOT EXISTS \(schema).applied (
-          number int PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL,
-          applied_at timestamptz NOT NULL DEFAULT now());
-        ALTER TABLE \(schema).applied ADD COLUMN IF NOT EXISTS program text;
-        """)
+    try await connection.execute(script: prelude)
     let pending = try await pending(on: connection)
     for migration in pending {
       do {
@@ -156,8 +194,9 @@ public struct Migrations: Sendable {
     return pending
   }
 
-  /// Compares what was applied with what there is. The server computes the checksums: it has SHA-256, and keeps them anyway.
-  private func pending(on connection: PostgresConnection) async throws -> [Migration] {
+  /// What has not been applied yet, of a database that has been migrated before. Compares what was applied with what there is.
+  /// The server computes the checksums: it has SHA-256, and keeps them anyway.
+  public func pending(on connection: PostgresConnection) async throws -> [Migration] {
     let applied = try await connection.query(
       "SELECT number, name, sha256, to_jsonb(a) ->> 'program' AS program FROM \(schema).applied a ORDER BY number")
     var pending = migrations

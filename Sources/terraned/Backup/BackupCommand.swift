@@ -20,6 +20,7 @@ struct BackupCommand: ParsableCommand {
 
   func run() throws {
     let settings = try Terraned.settings(options)
+    try BackupFolder.requirePrivate(settings)
     let backup = BackupFolder(folder)
     try Terraned.main(settings, before: { try ServerUser.give(backup.path, to: settings) }) {
       try await Self.write(backup, settings)

@@ -28,6 +28,16 @@ struct BackupFolder {
 
   init(_ path: String) { self.path = Settings.absolute(path) }
 
+  /// Throws for a database that others run: it is backed up as the rest of theirs is.
+  static func requirePrivate(_ settings: Settings) throws {
+    guard let place = settings.database else { return }
+    throw StartError(
+      """
+      database \(place.description) is its administrator's to back up and to bring back (pg_dump, pg_basebackup); beside it \
+      keep \(DataDirectory.credentials(of: settings.data))
+      """)
+  }
+
   /// Makes the folder for a new backup.
   func make() throws {
     let files = FileManager.default

@@ -20,6 +20,7 @@ struct RestoreCommand: ParsableCommand {
 
   func run() throws {
     let settings = try Terraned.settings(options)
+    try BackupFolder.requirePrivate(settings)
     let backup = BackupFolder(folder)
     try Terraned.main(settings) {
       try await Self.restore(backup, settings)

@@ -1,5 +1,9 @@
 internal import CProcess
+internal import Credentials
+internal import Datasets
 internal import Foundation
+internal import PostgreSQL
+internal import Synchronization
 
 /// `terraned --check-config`: would the server start and serve with these settings, on this machine, as its user? Nothing is
 /// made or changed.
@@ -18,7 +22,7 @@ struct ConfigurationCheck {
       return CheckReport(settings: settings, findings: [.error("user", "\(error)", remedy: remedy)])
     }
     let check = ConfigurationCheck(settings: settings)
-    findings += check.data(asRoot: asRoot) + check.roots() + check.ports() + check.postgres() + check.programs()
+    findings += check.data(asRoot: asRoot) + check.roots() + check.ports() + check.database() + check.programs()
     return CheckReport(settings: settings, findings: findings)
   }
 
@@ -167,6 +171,36 @@ struct ConfigurationCheck {
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
     guard bind(socket, address.ai_addr, address.ai_addrlen) == 0 else { return errno }
     return listen(socket, 1) == 0 ? 0 : errno
+  }
+
+  // MARK: Database
+
+  private func database() -> [Finding] {
+    guard let place = settings.database else { return postgres() }
+    let checked = DispatchSemaphore(value: 0)
+    let answer = Mutex<[Finding]>([])
+    Task {
+      let findings = await external(place)
+      answer.withLock { $0 = findings }
+      checked.signal()
+    }
+    checked.wait()
+    return answer.withLock { $0 }
+  }
+
+  private func external(_ place: DatabasePlace) async -> [Finding] {
+    let thread = DatabaseThread(name: "database")
+    defer { thread.shutdown() }
+    let store = CredentialStore(directory: DataDirectory.credentials(of: settings.data))
+    do {
+      let (shortfalls, _) = try await ExternalDatabase(settings, place, store).inspect(on: thread)
+      guard shortfalls.isEmpty else {
+        return shortfalls.map { .error("database", $0.message, remedy: $0.remedy) }
+      }
+      return [.ok("database", "\(place.description) has all that it needs")]
+    } catch {
+      return [.error("database", "\(place.description): \(error)", remedy: "See what PostgreSQL's log says.")]
+    }
   }
 
   // MARK: Programs
