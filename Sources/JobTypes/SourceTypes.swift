@@ -79,11 +79,45 @@ public struct ColumnSchema: Codable, Sendable, Equatable {
   public var sqlType: String
   /// OGR type, for instance `Integer64` or `String(JSON)`.
   public var sourceType: String
+  /// Of the loaded table; nil before.
+  public var statistics: ColumnStatistics?
 
-  public init(name: String, sourceName: String, sqlType: String, sourceType: String) {
+  public init(
+    name: String, sourceName: String, sqlType: String, sourceType: String, statistics: ColumnStatistics? = nil
+  ) {
     self.name = name
     self.sourceName = sourceName
     self.sqlType = sqlType
     self.sourceType = sourceType
+    self.statistics = statistics
+  }
+}
+
+/// What a column holds.
+public struct ColumnStatistics: Codable, Sendable, Equatable {
+  public struct FrequentValue: Codable, Sendable, Equatable {
+    public var value: String
+    /// Share of the rows, by the sample that ANALYZE took.
+    public var share: Double
+
+    public init(value: String, share: Double) {
+      self.value = value
+      self.share = share
+    }
+  }
+
+  /// Rows without a value.
+  public var nulls: Int64
+  /// Of numbers, dates and times, as PostgreSQL writes them.
+  public var minimum: String?
+  public var maximum: String?
+  /// Of texts and booleans, the most frequent first; nil: not looked for.
+  public var frequent: [FrequentValue]?
+
+  public init(nulls: Int64, minimum: String? = nil, maximum: String? = nil, frequent: [FrequentValue]? = nil) {
+    self.nulls = nulls
+    self.minimum = minimum
+    self.maximum = maximum
+    self.frequent = frequent
   }
 }

@@ -25,6 +25,7 @@ struct DatasetReportTests {
           Collections
             main   1,234,555 features  MultiLineString  3 columns
             rails  12 features         MultiLineString  2 columns
+            columns: terrane get demo/roads/v1 --columns
 
           What was done to the data
             - read 1,234,579 features from GPKG
@@ -32,6 +33,39 @@ struct DatasetReportTests {
             - 12 features without geometry left out
             - 1 feature with geometry repaired
             - 1 column renamed: geom is now geom_1
+
+        """)
+  }
+
+  @Test("Columns: what is empty, ranges and frequent values; never 0 % of something, nor 100 % of less than all")
+  func columns() {
+    var dataset = ready
+    dataset.result?.collections = [
+      ServedCollection(
+        id: "main", featureCount: 1000,
+        columns: [
+          Column(name: "lanes", type: "int4", nullCount: 1, minimum: "1", maximum: "8"),
+          Column(
+            name: "opened", sourceName: "OPENED", type: "date", nullCount: 999, minimum: "1999-01-01",
+            maximum: "1999-01-01"),
+          Column(
+            name: "kind", type: "text", nullCount: 0,
+            frequentValues: [
+              FrequentValue(value: "path\u{1B}[2J", share: 0.996), FrequentValue(value: "road", share: 0.004),
+            ]),
+          Column(name: "note", type: "text", nullCount: 1000), Column(name: "old", type: "text"),
+        ])
+    ]
+    #expect(
+      ColumnsReport(columns: 120).text(dataset) == """
+        main  1,000 features
+          column  type  empty  values
+          lanes   int4  <1%    1 … 8
+          opened  date  99%    1999-01-01  (in the source: OPENED)
+          kind    text  none   path\u{FFFD}[2J 99%, road <1%
+          note    text  all
+          old     text  ?
+
 
         """)
   }

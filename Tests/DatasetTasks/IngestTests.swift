@@ -55,6 +55,47 @@ import Testing
     }
   }
 
+  @Test("columns are told with what is empty, the range, and what is frequent")
+  func columnsAreTold() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let features = (0..<200).map { n in
+      let half = n % 4 == 0 ? "null" : "\(Double(n) / 2 - 10)"
+      let kind = n % 10 == 0 ? "\"rare\"" : n % 10 == 1 ? "null" : "\"usual\""
+      return """
+        {"type":"Feature","geometry":{"type":"Point","coordinates":[\(n % 90),1]},"properties":{"n":\(n - 5),"half":\(half),\
+        "kind":\(kind),"flag":\(n % 2 == 0),"day":"2024-01-\(n % 28 + 1 < 10 ? "0" : "")\(n % 28 + 1)","each":"text \(n)","none":null}}
+        """
+    }
+    let source = try folder.write(
+      "p.geojson", #"{"type":"FeatureCollection","features":["# + features.joined(separator: ",") + "]}")
+    let layer = try #require(try load(source, folder, slot).get().layers.first)
+    let columns = Dictionary(uniqueKeysWithValues: layer.columns.map { ($0.name, $0.statistics) })
+    #expect(columns["n"] == ColumnStatistics(nulls: 0, minimum: "-5", maximum: "194"))
+    #expect(columns["half"] == ColumnStatistics(nulls: 50, minimum: "-9.5", maximum: "89.5"))
+    #expect(columns["day"] == ColumnStatistics(nulls: 0, minimum: "2024-01-01", maximum: "2024-01-28"))
+    let kind = try #require(columns["kind"] ?? nil)
+    #expect(kind.nulls == 20 && kind.minimum == nil && kind.frequent?.map(\.value) == ["usual", "rare"])
+    #expect(kind.frequent?.map { ($0.share * 100).rounded() } == [80, 10])
+    #expect(columns["flag"]??.frequent?.map { ($0.share * 100).rounded() } == [50, 50])
+    #expect(columns["each"] == ColumnStatistics(nulls: 0, frequent: []))
+    #expect(columns["none"]??.nulls == 200)
+  }
+
+  @Test("of a thousand columns each is counted, in as many reads as it takes")
+  func manyColumnsAreTold() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let names = (0..<1_100).map { "c\($0)" }
+    let row = (0..<1_100).map { $0 % 2 == 0 ? "\($0)" : "" }
+    let table = "lon,lat," + names.joined(separator: ",") + "\n1,2," + row.joined(separator: ",") + "\n"
+    let layer = try #require(try load(try folder.write("wide.csv", table), folder, slot).get().layers.first)
+    #expect(layer.columns.count == 1_102 && layer.counts.loaded == 1)
+    #expect(layer.columns.allSatisfy { $0.statistics?.frequent == nil })
+    #expect(layer.columns[1_100].statistics == ColumnStatistics(nulls: 0, minimum: "1098", maximum: "1098"))
+    #expect(layer.columns[1_101].statistics?.nulls == 1)
+  }
+
   @Test("what the source holds is what the table holds, indexed and analysed")
   func whole() async throws {
     let slot = try await slot()

@@ -239,3 +239,15 @@ def test_curves_are_served_as_lines(server: Server, folder: Path, name: str):
     [item] = server.get(collection["items_url"]).json()["features"]
     # Drawn through points every 4 degrees; the northernmost of the arc is none of them.
     assert [round(x, 2) for x in features.bounds_of(item["geometry"])] == [0, 0, 2, 1]
+
+
+def test_columns_are_told_with_what_is_in_them(server: Server, folder: Path, name: str):
+    source = samples.geojson(folder / "places.geojson", samples.places(40, kind="town"))
+    [collection] = server.ready(name, source)["result"]["collections"]
+    columns = {column["name"]: column for column in collection["columns"]}
+    number = columns["number"]
+    assert (number["null_count"], number["minimum"], number["maximum"]) == (0, "0", "39")
+    assert columns["kind"]["frequent_values"] == [{"value": "town", "share": 1.0}]
+    shown = server.cli("get", name, "--columns", json_output=False)
+    assert shown.code == 0, shown
+    assert "number  int4    none   0 … 39" in shown.out and "kind    text    none   town 100%" in shown.out, shown.out

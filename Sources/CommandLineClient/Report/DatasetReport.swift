@@ -56,6 +56,9 @@ public struct DatasetReport: Sendable {
     block.line()
     block.line("  Collections")
     block.table(result.collections.prefix(50).map(row))
+    if result.collections.contains(where: { $0.columnCount > 0 || !$0.columns.isEmpty }) {
+      block.line("    columns: \(program) get \(named(dataset)) --columns")
+    }
     if result.collections.count > 50 { block.line("    and \(result.collections.count - 50) more") }
     treatment(dataset, result, into: &block)
     if dataset.status == .updating, let progress = dataset.progress {

@@ -140,7 +140,8 @@ struct LayerLoad {
     try reporter.progress("index", unit: "steps", done: 2, total: 3, message: "Indexing \(wanted.layer.name)")
     let indexedAt = TaskReporter.now()
     try connection.run("ANALYZE \(table)")
-    let (rows, withGeometry) = try countStored()
+    let survey = try TableSurvey.run(table: table, schema: schema, name: wanted.table, loader.columns, connection)
+    let (rows, withGeometry) = (survey.rows, survey.withGeometry)
     guard rows == result.stored, withGeometry == result.withGeometry else {
       throw countMismatch(
         "\(result.stored) rows with \(result.withGeometry) geometries were sent; the table has \(rows) with "
@@ -158,7 +159,8 @@ struct LayerLoad {
     return IngestedLayer(
       name: wanted.layer.name, table: wanted.table, collectionID: wanted.layer.collectionID, title: wanted.title,
       geometryType: plan.family.typeName, counts: counts, bbox: result.box.array,
-      columns: loader.columns.map(ColumnSchema.init), sourceCRS: wanted.layer.crs,
+      columns: zip(loader.columns, survey.columns).map { ColumnSchema($0, statistics: $1) },
+      sourceCRS: wanted.layer.crs,
       seconds: [
         "load": Double(loadedAt - started) / 1_000, "index": Double(indexedAt - loadedAt) / 1_000,
         "analyze": Double(endedAt - indexedAt) / 1_000,
@@ -188,13 +190,5 @@ struct LayerLoad {
 
   private func countMismatch(_ message: String) -> GeospatialError {
     GeospatialError(.countMismatch, message, layer: layer.name)
-  }
-
-  private func countStored() throws -> (rows: Int64, withGeometry: Int64) {
-    let row = try connection.run("SELECT count(*), count(geom) FROM \(table)").first ?? []
-    guard row.count == 2, let rows = row[0].flatMap(Int64.init), let geometries = row[1].flatMap(Int64.init) else {
-      throw DatabaseError(sqlState: "", message: "count(*) gave no number")
-    }
-    return (rows, geometries)
   }
 }

@@ -74,13 +74,14 @@ extension ProbedLayer {
       name: survey.name, collectionID: collectionID, featureCount: survey.featureCount, geometryType: family.typeName,
       geometryTypes: survey.families.count == 1 ? nil : survey.families.map(\.typeName), crs: survey.crs,
       crsOrigin: survey.crsOrigin.rawValue,
-      columns: survey.columns.map(ColumnSchema.init))
+      columns: survey.columns.map { ColumnSchema($0) })
   }
 }
 
 extension ColumnSchema {
-  init(_ column: Column) {
+  init(_ column: Column, statistics: ColumnStatistics? = nil) {
     self.init(
-      name: column.name, sourceName: column.sourceName, sqlType: column.kind.sqlType, sourceType: column.sourceType)
+      name: column.name, sourceName: column.sourceName, sqlType: column.kind.sqlType, sourceType: column.sourceType,
+      statistics: statistics)
   }
 }

@@ -95,7 +95,10 @@ struct VectorChain: Sendable {
           id: layer.collectionID, title: layer.title, geometryType: layer.geometryType,
           featureCount: layer.counts.loaded, bbox: layer.bbox,
           columns: layer.columns.map { column in
-            DatasetResult.Column(name: column.name, sourceName: column.sourceName, type: column.sqlType)
+            DatasetResult.Column(
+              name: column.name, sourceName: column.sourceName, type: column.sqlType, nulls: column.statistics?.nulls,
+              minimum: column.statistics?.minimum, maximum: column.statistics?.maximum,
+              frequent: column.statistics?.frequent?.map { .init(value: $0.value, share: $0.share) })
           })
       },
       treatment: DatasetResult.Treatment(

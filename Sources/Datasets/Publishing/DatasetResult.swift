@@ -24,6 +24,17 @@ public struct DatasetResult: Sendable, Equatable, Codable {
     public var name: String
     public var sourceName: String
     public var type: String
+    /// Nil: made before it was counted.
+    public var nulls: Int64?
+    public var minimum: String?
+    public var maximum: String?
+    public var frequent: [FrequentValue]?
+  }
+
+  public struct FrequentValue: Sendable, Equatable, Codable {
+    public var value: String
+    /// From 0 to 1.
+    public var share: Double
   }
 
   /// What was done to the data on its way.

@@ -92,7 +92,9 @@ struct RecordMapping: Sendable {
             ? served.columns.map { column in
               Column(
                 name: column.name, sourceName: column.sourceName == column.name ? "" : column.sourceName,
-                type: column.type)
+                type: column.type, nullCount: column.nulls, minimum: column.minimum ?? "",
+                maximum: column.maximum ?? "",
+                frequentValues: (column.frequent ?? []).map { FrequentValue(value: $0.value, share: $0.share) })
             } : [],
           columnCount: Int32(served.columns.count), itemsURL: "\(base)/items",
           tilesURL: "\(base)/tiles/WebMercatorQuad/{z}/{x}/{y}")

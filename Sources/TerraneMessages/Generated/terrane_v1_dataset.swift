@@ -611,17 +611,52 @@ public struct Column: ProtobufMessage {
   public var sourceName: String = ""
   /// PostgreSQL's type.
   public var type: String = ""
+  /// Rows without a value; absent for datasets that were made before it was counted.
+  public var nullCount: Int64? = nil
+  /// Smallest and largest value of numbers, dates and times, as PostgreSQL writes them; empty for other types, and where
+  /// there is no value.
+  public var minimum: String = ""
+  public var maximum: String = ""
+  /// Most frequent values of texts and booleans: at most 5, each of at least a hundredth of the rows, the most frequent first.
+  /// None for tables of more than 200 columns.
+  public var frequentValues: [FrequentValue] = []
 
   public init() {}
 
   public init(
     name: String = "",
     sourceName: String = "",
-    type: String = ""
+    type: String = "",
+    nullCount: Int64? = nil,
+    minimum: String = "",
+    maximum: String = "",
+    frequentValues: [FrequentValue] = []
   ) {
     self.name = name
     self.sourceName = sourceName
     self.type = type
+    self.nullCount = nullCount
+    self.minimum = minimum
+    self.maximum = maximum
+    self.frequentValues = frequentValues
+  }
+}
+
+/// A value and how frequent it is.
+public struct FrequentValue: ProtobufMessage {
+  /// Cut after 100 characters.
+  public var value: String = ""
+  /// Share of the rows, from 0 to 1, by a sample of 30,000 rows.
+  public var share: Double = 0
+
+  public init() {}
+
+  public init(
+    value: String = "",
+    share: Double = 0
+  ) {
+    self.value = value
+    self.share = share
   }
 }
 
@@ -1343,6 +1378,10 @@ extension Column {
     members.append(.init("name", JSONValue(self.name)))
     members.append(.init("source_name", JSONValue(self.sourceName)))
     members.append(.init("type", JSONValue(self.type)))
+    if let value = self.nullCount { members.append(.init("null_count", JSONValue(value))) }
+    members.append(.init("minimum", JSONValue(self.minimum)))
+    members.append(.init("maximum", JSONValue(self.maximum)))
+    members.append(.init("frequent_values", .array(self.frequentValues.map { JSONValue($0) })))
     return .object(members)
   }
 }
@@ -1358,12 +1397,70 @@ extension Column: ProtobufCBacked {
     self.name = String(protobuf: c.pointee.name)
     self.sourceName = String(protobuf: c.pointee.source_name)
     self.type = String(protobuf: c.pointee.type)
+    if c.pointee._null_count_case.rawValue != 0 { self.nullCount = c.pointee.null_count }
+    self.minimum = String(protobuf: c.pointee.minimum)
+    self.maximum = String(protobuf: c.pointee.maximum)
+    self.frequentValues = protobufArray(c.pointee.frequent_values, c.pointee.n_frequent_values) { element in
+      element.map { FrequentValue(copying: $0) } ?? FrequentValue()
+    }
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
     c.pointee.name = arena.string(self.name)
     c.pointee.source_name = arena.string(self.sourceName)
     c.pointee.type = arena.string(self.type)
+    if let value = self.nullCount {
+      c.pointee._null_count_case = .init(rawValue: 4)
+      c.pointee.null_count = value
+    }
+    c.pointee.minimum = arena.string(self.minimum)
+    c.pointee.maximum = arena.string(self.maximum)
+    if !self.frequentValues.isEmpty {
+      c.pointee.n_frequent_values = self.frequentValues.count
+      c.pointee.frequent_values = arena.array(self.frequentValues) { arena.message($0) }
+    }
+  }
+}
+
+extension FrequentValue {
+  public static var protobufName: String { "terrane.v1.FrequentValue" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("value", JSONValue(self.value)))
+    members.append(.init("share", JSONValue(self.share)))
+    return .object(members)
+  }
+}
+
+extension FrequentValue: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__FrequentValue
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__frequent_value__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__frequent_value__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.value = String(protobuf: c.pointee.value)
+    self.share = c.pointee.share
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.value = arena.string(self.value)
+    if self.share.bitPattern != 0 {
+      c.pointee._share_case = .init(rawValue: 2)
+      c.pointee.share = self.share
+    }
   }
 }
 

@@ -9,11 +9,15 @@ struct GetCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLES
         \(Invocation.program) get demo/roads/v1
+        \(Invocation.program) get demo/roads/v1 --columns
         \(Invocation.program) get demo/roads/v1 --json | jq -r .result.endpoint
       """)
 
   @Argument(help: ArgumentHelp("The dataset.", valueName: "dataset"))
   var name: String
+
+  @Flag(help: "Show the columns instead: types, what is empty, ranges, frequent values.")
+  var columns = false
 
   @Flag(help: "Also answer for a dataset that was purged.")
   var showDeleted = false
@@ -23,7 +27,13 @@ struct GetCommand: AsyncParsableCommand {
   func run() async throws {
     try await Session.run(connection) { session in
       let dataset = try await session.record(try await session.reference(name), showDeleted: showDeleted)
-      await session.show(dataset, json: connection.output.json)
+      if columns, !connection.output.json {
+        // A pipe gets whole lines; a terminal gets what fits.
+        let width = Terminal.output.isInteractive ? Terminal.output.columns : 10_000
+        Terminal.output.write(ColumnsReport(columns: width).text(dataset))
+      } else {
+        await session.show(dataset, json: connection.output.json)
+      }
     }
   }
 }

@@ -12,6 +12,7 @@ extern const ProtobufGuardMessage terrane__v1__dataset_name__guard_table;
 extern const ProtobufGuardMessage terrane__v1__dataset_result__guard_table;
 extern const ProtobufGuardMessage terrane__v1__dataset_spec__guard_table;
 extern const ProtobufGuardMessage terrane__v1__dataset_status__guard_table;
+extern const ProtobufGuardMessage terrane__v1__frequent_value__guard_table;
 extern const ProtobufGuardMessage terrane__v1__metadata__guard_table;
 extern const ProtobufGuardMessage terrane__v1__operation__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem__guard_table;
@@ -110,9 +111,20 @@ static const ProtobufGuardField terrane__v1__column__guard_fields[] = {
   {NULL, 0, true},  // name
   {NULL, 0, true},  // source_name
   {NULL, 0, true},  // type
+  {NULL, 0, false},  // null_count
+  {NULL, 0, true},  // minimum
+  {NULL, 0, true},  // maximum
+  {&terrane__v1__frequent_value__guard_table, 0, false},  // frequent_values
 };
-const ProtobufGuardMessage terrane__v1__column__guard_table = {&terrane__v1__column__descriptor, terrane__v1__column__guard_fields, 0};
+const ProtobufGuardMessage terrane__v1__column__guard_table = {&terrane__v1__column__descriptor, terrane__v1__column__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__column__guard(void) { return &terrane__v1__column__guard_table; }
+
+static const ProtobufGuardField terrane__v1__frequent_value__guard_fields[] = {
+  {NULL, 0, true},  // value
+  {NULL, 0, false},  // share
+};
+const ProtobufGuardMessage terrane__v1__frequent_value__guard_table = {&terrane__v1__frequent_value__descriptor, terrane__v1__frequent_value__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__frequent_value__guard(void) { return &terrane__v1__frequent_value__guard_table; }
 
 static const ProtobufGuardField terrane__v1__served_collection__guard_fields[] = {
   {NULL, 0, true},  // id

@@ -412,6 +412,51 @@ void   terrane__v1__column__free_unpacked
   assert(message->base.descriptor == &terrane__v1__column__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__frequent_value__init
+                     (Terrane__V1__FrequentValue         *message)
+{
+  static const Terrane__V1__FrequentValue init_value = TERRANE__V1__FREQUENT_VALUE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__frequent_value__get_packed_size
+                     (const Terrane__V1__FrequentValue *message)
+{
+  assert(message->base.descriptor == &terrane__v1__frequent_value__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__frequent_value__pack
+                     (const Terrane__V1__FrequentValue *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__frequent_value__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__frequent_value__pack_to_buffer
+                     (const Terrane__V1__FrequentValue *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__frequent_value__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__FrequentValue *
+       terrane__v1__frequent_value__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__FrequentValue *)
+     protobuf_c_message_unpack (&terrane__v1__frequent_value__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__frequent_value__free_unpacked
+                     (Terrane__V1__FrequentValue *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__frequent_value__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__served_collection__init
                      (Terrane__V1__ServedCollection         *message)
 {
@@ -1591,7 +1636,7 @@ const ProtobufCMessageDescriptor terrane__v1__progress__descriptor =
   (ProtobufCMessageInit) terrane__v1__progress__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__column__field_descriptors[3] =
+static const ProtobufCFieldDescriptor terrane__v1__column__field_descriptors[7] =
 {
   {
     "name",
@@ -1629,16 +1674,68 @@ static const ProtobufCFieldDescriptor terrane__v1__column__field_descriptors[3] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "null_count",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Terrane__V1__Column, _null_count_case),
+    offsetof(Terrane__V1__Column, null_count),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "minimum",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__Column, minimum),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__Column, maximum),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "frequent_values",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__Column, n_frequent_values),
+    offsetof(Terrane__V1__Column, frequent_values),
+    &terrane__v1__frequent_value__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__column__field_indices_by_name[] = {
+  6,   /* field[6] = frequent_values */
+  5,   /* field[5] = maximum */
+  4,   /* field[4] = minimum */
   0,   /* field[0] = name */
+  3,   /* field[3] = null_count */
   1,   /* field[1] = source_name */
   2,   /* field[2] = type */
 };
 static const ProtobufCIntRange terrane__v1__column__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor terrane__v1__column__descriptor =
 {
@@ -1648,11 +1745,62 @@ const ProtobufCMessageDescriptor terrane__v1__column__descriptor =
   "Terrane__V1__Column",
   "terrane.v1",
   sizeof(Terrane__V1__Column),
-  3,
+  7,
   terrane__v1__column__field_descriptors,
   terrane__v1__column__field_indices_by_name,
   1,  terrane__v1__column__number_ranges,
   (ProtobufCMessageInit) terrane__v1__column__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__frequent_value__field_descriptors[2] =
+{
+  {
+    "value",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__FrequentValue, value),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "share",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__FrequentValue, _share_case),
+    offsetof(Terrane__V1__FrequentValue, share),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__frequent_value__field_indices_by_name[] = {
+  1,   /* field[1] = share */
+  0,   /* field[0] = value */
+};
+static const ProtobufCIntRange terrane__v1__frequent_value__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor terrane__v1__frequent_value__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.FrequentValue",
+  "FrequentValue",
+  "Terrane__V1__FrequentValue",
+  "terrane.v1",
+  sizeof(Terrane__V1__FrequentValue),
+  2,
+  terrane__v1__frequent_value__field_descriptors,
+  terrane__v1__frequent_value__field_indices_by_name,
+  1,  terrane__v1__frequent_value__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__frequent_value__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor terrane__v1__served_collection__field_descriptors[9] =

@@ -11,6 +11,7 @@ const ProtobufGuardMessage *terrane__v1__dataset_spec__guard(void);
 const ProtobufGuardMessage *terrane__v1__operation__guard(void);
 const ProtobufGuardMessage *terrane__v1__progress__guard(void);
 const ProtobufGuardMessage *terrane__v1__column__guard(void);
+const ProtobufGuardMessage *terrane__v1__frequent_value__guard(void);
 const ProtobufGuardMessage *terrane__v1__served_collection__guard(void);
 const ProtobufGuardMessage *terrane__v1__bounding_box__guard(void);
 const ProtobufGuardMessage *terrane__v1__capabilities__guard(void);

@@ -26,6 +26,7 @@ typedef struct Terrane__V1__DatasetSpec Terrane__V1__DatasetSpec;
 typedef struct Terrane__V1__Operation Terrane__V1__Operation;
 typedef struct Terrane__V1__Progress Terrane__V1__Progress;
 typedef struct Terrane__V1__Column Terrane__V1__Column;
+typedef struct Terrane__V1__FrequentValue Terrane__V1__FrequentValue;
 typedef struct Terrane__V1__ServedCollection Terrane__V1__ServedCollection;
 typedef struct Terrane__V1__BoundingBox Terrane__V1__BoundingBox;
 typedef struct Terrane__V1__Capabilities Terrane__V1__Capabilities;
@@ -274,16 +275,50 @@ struct  Terrane__V1__Progress
     , {0,NULL}, 0, 0, {0,NULL}, 0, {0,NULL}, {0,NULL}, TERRANE__V1__PROGRESS___PERCENT__NOT_SET, {0}, TERRANE__V1__PROGRESS___TOTAL__NOT_SET, {0}, TERRANE__V1__PROGRESS___RATE__NOT_SET, {0}, TERRANE__V1__PROGRESS___ETA_SECONDS__NOT_SET, {0} }
 
 
+typedef enum {
+  TERRANE__V1__COLUMN___NULL_COUNT__NOT_SET = 0,
+  TERRANE__V1__COLUMN___NULL_COUNT_NULL_COUNT = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__COLUMN___NULL_COUNT__CASE)
+} Terrane__V1__Column__NullCountCase;
+
 struct  Terrane__V1__Column
 {
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData source_name;
   ProtobufCBinaryData type;
+  ProtobufCBinaryData minimum;
+  ProtobufCBinaryData maximum;
+  size_t n_frequent_values;
+  Terrane__V1__FrequentValue **frequent_values;
+  Terrane__V1__Column__NullCountCase _null_count_case;
+  union {
+    int64_t null_count;
+  };
 };
 #define TERRANE__V1__COLUMN__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__column__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, TERRANE__V1__COLUMN___NULL_COUNT__NOT_SET, {0} }
+
+
+typedef enum {
+  TERRANE__V1__FREQUENT_VALUE___SHARE__NOT_SET = 0,
+  TERRANE__V1__FREQUENT_VALUE___SHARE_SHARE = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__FREQUENT_VALUE___SHARE__CASE)
+} Terrane__V1__FrequentValue__ShareCase;
+
+struct  Terrane__V1__FrequentValue
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData value;
+  Terrane__V1__FrequentValue__ShareCase _share_case;
+  union {
+    double share;
+  };
+};
+#define TERRANE__V1__FREQUENT_VALUE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__frequent_value__descriptor) \
+    , {0,NULL}, TERRANE__V1__FREQUENT_VALUE___SHARE__NOT_SET, {0} }
 
 
 struct  Terrane__V1__ServedCollection
@@ -627,6 +662,25 @@ Terrane__V1__Column *
 void   terrane__v1__column__free_unpacked
                      (Terrane__V1__Column *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__FrequentValue methods */
+void   terrane__v1__frequent_value__init
+                     (Terrane__V1__FrequentValue         *message);
+size_t terrane__v1__frequent_value__get_packed_size
+                     (const Terrane__V1__FrequentValue   *message);
+size_t terrane__v1__frequent_value__pack
+                     (const Terrane__V1__FrequentValue   *message,
+                      uint8_t             *out);
+size_t terrane__v1__frequent_value__pack_to_buffer
+                     (const Terrane__V1__FrequentValue   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__FrequentValue *
+       terrane__v1__frequent_value__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__frequent_value__free_unpacked
+                     (Terrane__V1__FrequentValue *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__ServedCollection methods */
 void   terrane__v1__served_collection__init
                      (Terrane__V1__ServedCollection         *message);
@@ -789,6 +843,9 @@ typedef void (*Terrane__V1__Progress_Closure)
 typedef void (*Terrane__V1__Column_Closure)
                  (const Terrane__V1__Column *message,
                   void *closure_data);
+typedef void (*Terrane__V1__FrequentValue_Closure)
+                 (const Terrane__V1__FrequentValue *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__ServedCollection_Closure)
                  (const Terrane__V1__ServedCollection *message,
                   void *closure_data);
@@ -832,6 +889,7 @@ extern const ProtobufCMessageDescriptor terrane__v1__operation__descriptor;
 extern const ProtobufCEnumDescriptor    terrane__v1__operation__kind__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__progress__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__column__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__frequent_value__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__served_collection__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__bounding_box__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__capabilities__descriptor;
