@@ -102,7 +102,7 @@ public struct WarningTally: Sendable {
   }
 
   /// Most examples kept for a reason.
-  public static let maximumExamples = 20
+  public static let maximumExamples = 1000
 
   public private(set) var entries: [WarningCode: Entry] = [:]
 

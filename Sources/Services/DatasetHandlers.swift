@@ -35,15 +35,24 @@ public struct DatasetHandlers: DatasetServiceServer {
     }
   }
 
+  /// Most bytes of places in one answer: they and the rest of it fit into a message.
+  private static let placeBytes = 3 << 20
+
   public func getLog(_ request: GetLogRequest, context: ServerCallContext) async throws -> GetLogResponse {
     try await answering(context) {
       let record = try await visible(request.dataset, context)
       let entries = try await registry.log(of: record, reason: request.reason.isEmpty ? nil : request.reason)
+      var room = Self.placeBytes
       return GetLogResponse(
         entries: entries.map { entry in
-          LogEntry(
+          let places = entry.places.map { LogPlace(layer: $0.layer ?? "", feature: $0.feature, detail: $0.detail) }
+            .prefix { place in
+              room -= place.layer.utf8.count + place.detail.utf8.count + 24
+              return room >= 0
+            }
+          return LogEntry(
             reason: entry.reason, count: entry.count, message: WarningText.of(entry.reason), step: entry.step,
-            places: entry.places.map { LogPlace(layer: $0.layer ?? "", feature: $0.feature, detail: $0.detail) })
+            places: Array(places))
         })
     }
   }

@@ -34,21 +34,45 @@ public struct TaskProgress: Codable, Sendable, Equatable {
   }
 }
 
-/// What was done to the data, or seen in it, counted by reason. A later line of the same reason replaces the earlier.
+/// What was done to the data, or seen in it, counted by reason. A later line of the same reason replaces the count, and the
+/// examples from `first` on.
 public struct TaskWarning: Codable, Sendable, Equatable {
   public var reason: String
   /// Cumulative within the task.
   public var count: Int64
-  /// The first few, at most `maximumExamples`.
+  /// At most `examplesInLine` in a line.
   public var examples: [WarningExample]
+  /// How many examples of the reason stand in earlier lines, and before these.
+  public var first: Int
 
-  /// Most examples a reason carries.
-  public static let maximumExamples = 20
+  /// Most examples of a reason in one line.
+  public static let examplesInLine = 20
+  /// Most examples of a reason in all lines.
+  public static let maximumExamples = 1000
 
-  public init(reason: String, count: Int64, examples: [WarningExample] = []) {
+  public init(reason: String, count: Int64, examples: [WarningExample] = [], first: Int = 0) {
     self.reason = reason
     self.count = count
     self.examples = examples
+    self.first = first
+  }
+
+  /// The warning line by line; the first carries the count, too, where there is no example.
+  public var lines: [TaskWarning] {
+    stride(from: 0, to: max(1, min(examples.count, Self.maximumExamples)), by: Self.examplesInLine).map { first in
+      TaskWarning(
+        reason: reason, count: count, examples: Array(examples.dropFirst(first).prefix(Self.examplesInLine)),
+        first: first)
+    }
+  }
+
+  /// What is known of the reason after this line.
+  /// - Parameter known: before it; nil: nothing.
+  public func following(_ known: TaskWarning?) -> TaskWarning {
+    let kept = known?.examples.prefix(first) ?? []
+    // Where lines are missing, what comes after them is left out, too: examples are the first ones, in their order.
+    let added = kept.count == first ? examples : []
+    return TaskWarning(reason: reason, count: count, examples: Array((kept + added).prefix(Self.maximumExamples)))
   }
 }
 
@@ -95,6 +119,7 @@ private struct TaskReportWire: Codable {
   var reason: String?
   var count: Int64?
   var examples: [WarningExample]?
+  var first: Int?
   var result: JSONValue?
   var resultFile: String?
   var problem: ProblemReport?
@@ -113,6 +138,7 @@ private struct TaskReportWire: Codable {
       reason = warning.reason
       count = warning.count
       examples = warning.examples
+      first = warning.first == 0 ? nil : warning.first
     case .heartbeat:
       type = "heartbeat"
     case .completed(let text):
@@ -134,10 +160,13 @@ private struct TaskReportWire: Codable {
       guard done >= 0, (total ?? 0) >= 0 else { throw .malformed("negative progress") }
       return .progress(TaskProgress(phase: phase, unit: unit, done: done, total: total, message: message ?? ""))
     case "warning":
-      guard let reason, let count, count >= 0 else { throw .malformed("warning without reason or count") }
+      guard let reason, let count, count >= 0, (0...TaskWarning.maximumExamples).contains(first ?? 0) else {
+        throw .malformed("warning without reason or count")
+      }
       return .warning(
         TaskWarning(
-          reason: reason, count: count, examples: Array((examples ?? []).prefix(TaskWarning.maximumExamples))))
+          reason: reason, count: count, examples: Array((examples ?? []).prefix(TaskWarning.examplesInLine)),
+          first: first ?? 0))
     case "heartbeat":
       return .heartbeat
     case "completed":

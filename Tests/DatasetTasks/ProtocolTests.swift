@@ -35,10 +35,39 @@ import struct Geospatial.GeospatialError
     arguments: [
       "{\"type\":\"completed\"}", "{\"type\":\"completed\",\"result\":3}",
       "{\"type\":\"completed\",\"resultFile\":\"../x\"}", "{\"type\":\"completed\",\"resultFile\":\".x\"}",
+      "{\"type\":\"warning\",\"reason\":\"r\",\"count\":1,\"first\":-1}",
+      "{\"type\":\"warning\",\"reason\":\"r\",\"count\":1,\"first\":1001}",
       "{\"type\":\"progress\",\"phase\":\"p\",\"unit\":\"u\",\"done\":-1}", "{\"type\":\"nonsense\"}", "[]", "", "{",
     ])
   func hostile(line: String) {
     #expect(throws: TaskProtocolError.self) { _ = try TaskReport(line: Array(line.utf8)) }
+  }
+
+  @Test(
+    "a thousand examples go in lines of twenty, and are put together again",
+    arguments: [0, 1, 20, 21, 999, 1_000, 1_200])
+  func manyExamples(count: Int) throws {
+    let long = String(repeating: "\u{1F5FA}\"", count: 150)
+    let examples = (0..<count).map { WarningExample(layer: "l", feature: Int64($0), detail: long) }
+    let warning = TaskWarning(reason: "NULL_GEOMETRY", count: 5_000, examples: examples)
+    let lines = try warning.lines.map { try TaskReport(line: TaskReport.warning($0).line()) }
+    #expect(lines.count == max(1, (min(count, 1_000) + 19) / 20))
+    let together = lines.reduce(TaskWarning?.none) { known, line in
+      guard case .warning(let warning) = line else { return nil }
+      return warning.following(known)
+    }
+    #expect(together?.examples == Array(examples.prefix(1_000)) && together?.count == 5_000 && together?.first == 0)
+  }
+
+  @Test("what comes after a line that is missing is left out; the count is the newest")
+  func aLineIsMissing() {
+    func line(_ first: Int, _ count: Int64) -> TaskWarning {
+      let examples = (first..<first + 20).map { WarningExample(feature: Int64($0), detail: "") }
+      return TaskWarning(reason: "r", count: count, examples: examples, first: first)
+    }
+    let known = line(40, 60).following(line(0, 20).following(nil))
+    #expect(known.examples.map(\.feature) == (0..<20).map { Int64($0) } && known.count == 60)
+    #expect(line(0, 80).following(line(20, 70).following(line(0, 20).following(nil))).examples.count == 20)
   }
 
   @Test("a line that never ends is refused before it is held")

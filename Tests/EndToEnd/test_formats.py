@@ -1,5 +1,7 @@
 """Each format becomes a dataset that is served whole, to the clients people use."""
 
+import csv
+import io
 import shutil
 from pathlib import Path
 
@@ -251,3 +253,36 @@ def test_columns_are_told_with_what_is_in_them(server: Server, folder: Path, nam
     shown = server.cli("get", name, "--columns", json_output=False)
     assert shown.code == 0, shown
     assert "number  int4    none   0 … 39" in shown.out and "kind    text    none   town 100%" in shown.out, shown.out
+
+
+def test_the_log_has_a_thousand_places_and_every_reject(server: Server, folder: Path, name: str):
+    content = samples.places(3_000)
+    for feature in content["features"][:1_500]:
+        feature["geometry"] = None
+    for number in (1_600, 1_700, 2_999):
+        content["features"][number]["geometry"]["coordinates"] = [number, 100]
+    source = samples.geojson(folder / "places.geojson", content)
+    server.ready(name, source, "--max-rejects", "30")
+    log = {entry["reason"]: entry for entry in server.cli("log", name).lines}
+    assert log["NULL_GEOMETRY"]["count"] == 1_500
+    features = [place["feature"] for place in log["NULL_GEOMETRY"]["places"]]
+    assert features == list(range(1_000)), "the first ones, in their order"
+    rejects = log["RECORD_REJECTED"]
+    assert rejects["count"] == 3 and [place["feature"] for place in rejects["places"]] == [1_600, 1_700, 2_999]
+    table = list(csv.DictReader(io.StringIO(server.cli("log", name, "--csv", json_output=False).out, newline="")))
+    assert len(table) == 1_003 and {row["step"] for row in table} == {"ingest_vector"}
+    assert [row["feature"] for row in table if row["reason"] == "RECORD_REJECTED"] == ["1600", "1700", "2999"]
+    shown = server.cli("log", name, json_output=False).out
+    assert "1,500 × NULL_GEOMETRY" in shown and "and 1,480 more" in shown
+    assert "and 500 more" in server.cli("log", name, "--reason", "NULL_GEOMETRY", json_output=False).out
+
+
+def test_too_many_rejects_fail_with_all_of_them_in_the_log(server: Server, folder: Path, name: str):
+    content = samples.places(60)
+    for feature in content["features"][10:50]:
+        feature["geometry"]["coordinates"] = [500, 500]
+    source = samples.geojson(folder / "places.geojson", content)
+    assert server.create(name, source, "--max-rejects", "35").code == 1
+    [rejects] = server.cli("log", name, "--reason", "RECORD_REJECTED").lines
+    assert [place["feature"] for place in rejects["places"]] == list(range(10, 45))
+    assert server.record(name)["problem"]["location"]["feature"] == 45

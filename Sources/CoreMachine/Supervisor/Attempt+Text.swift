@@ -48,8 +48,8 @@ extension TaskWarning {
   var bounded: TaskWarning {
     TaskWarning(
       reason: reason.bounded(100), count: max(0, count),
-      examples: examples.prefix(Self.maximumExamples).map {
+      examples: examples.prefix(Self.examplesInLine).map {
         WarningExample(layer: $0.layer?.bounded(500), feature: $0.feature, detail: $0.detail.bounded(1000))
-      })
+      }, first: first)
   }
 }

@@ -31,13 +31,10 @@ final class Attempt: Sendable {
     var outcome: TaskReport?
     var progress = TaskProgress(phase: "", unit: "", done: 0, total: nil)
     var fraction = 0.0
-    var warnings: [String: TaskWarning] = [:]
+    var warnings = KnownWarnings()
     var changed = false
     var timeline: AttemptTimeline
   }
-
-  /// Most reasons of warnings that are kept of one task.
-  private static let warningReasons = 200
 
   init(_ task: ClaimedTask, stage: StageDefinition, cancelGrace: Duration) {
     self.task = task
@@ -63,10 +60,7 @@ final class Attempt: Sendable {
         state.progress = progress.bounded
         state.changed = true
       case .warning(let reported):
-        let warning = reported.bounded
-        guard state.warnings[warning.reason] != nil || state.warnings.count < Self.warningReasons else { return }
-        state.warnings[warning.reason] = warning
-        state.changed = true
+        if state.warnings.take(reported.bounded) { state.changed = true }
       case .completed, .completedInFile, .failed:
         if state.outcome == nil { state.outcome = report }
       }
@@ -145,7 +139,7 @@ final class Attempt: Sendable {
       state.changed = false
       return ProgressRow(
         task: task.id, attempt: task.attempt, operation: task.operationID, progress: state.progress,
-        fraction: state.fraction, warnings: state.warnings.values.sorted { $0.reason < $1.reason })
+        fraction: state.fraction, warnings: state.warnings.all)
     }
   }
 

@@ -95,12 +95,20 @@ public final class TaskReporter: Sendable {
     }
   }
 
-  /// Sends what is left. Call before the last report.
-  func flushWarnings() { state.withLock { flush(&$0, Self.now()) } }
+  /// Sends what is left, with all examples. Call before the last report.
+  func flushWarnings() {
+    state.withLock { state in
+      state.unsentWarnings.formUnion(
+        state.warnings.values.filter { $0.examples.count > TaskWarning.examplesInLine }.map(\.reason))
+      flush(&state, Self.now(), whole: true)
+    }
+  }
 
-  private func flush(_ state: inout State, _ now: Int64) {
+  /// While work goes on a reason's first line of examples is enough: what is written of them is written anew each time.
+  private func flush(_ state: inout State, _ now: Int64, whole: Bool = false) {
     for reason in state.unsentWarnings.sorted() {
-      if let warning = state.warnings[reason] { send(.warning(warning)) }
+      guard let lines = state.warnings[reason]?.lines else { continue }
+      for line in whole ? lines[...] : lines.prefix(1) { send(.warning(line)) }
     }
     state.unsentWarnings = []
     state.warningsAt = now

@@ -122,11 +122,18 @@ struct LayerLoad {
     let started = TaskReporter.now()
     var result = LoadResult()
     var tally = warnings
-    let copied = try connection.copy("COPY \(table) FROM STDIN (FORMAT binary, FREEZE)") { sink in
-      result = try loader.run(into: sink, warnings: &tally) { rows, soFar in
-        try reporter.progress("load", unit: "rows", done: rows, total: total, message: message)
-        if rows & 0x3FFF == 0 { context.report(soFar) }
+    let copied: Int64
+    do {
+      copied = try connection.copy("COPY \(table) FROM STDIN (FORMAT binary, FREEZE)") { sink in
+        result = try loader.run(into: sink, warnings: &tally) { rows, soFar in
+          try reporter.progress("load", unit: "rows", done: rows, total: total, message: message)
+          if rows & 0x3FFF == 0 { context.report(soFar) }
+        }
       }
+    } catch let error as GeospatialError {
+      // What was found up to the record that was one too many is what its user needs.
+      context.report(tally)
+      throw error
     }
     warnings = tally
     context.report(warnings)

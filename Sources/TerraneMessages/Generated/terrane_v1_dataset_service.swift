@@ -294,7 +294,7 @@ public struct LogEntry: ProtobufMessage {
   public var message: String = ""
   /// probe, ingest_vector …
   public var step: String = ""
-  /// The first of them; `count` says how many there are.
+  /// The first 1,000 of them, and no more than fit into an answer; `count` says how many there are.
   public var places: [LogPlace] = []
 
   public init() {}

@@ -45,6 +45,7 @@ struct LogCommand: AsyncParsableCommand {
       EXAMPLES
         \(Invocation.program) log demo/roads/v1
         \(Invocation.program) log demo/roads/v1 --reason GEOMETRY_REPAIRED --json | jq '.places[].feature'
+        \(Invocation.program) log demo/roads/v1 --reason RECORD_REJECTED --csv > rejects.csv
       """)
 
   @Argument(help: ArgumentHelp("The dataset.", valueName: "dataset"))
@@ -53,21 +54,31 @@ struct LogCommand: AsyncParsableCommand {
   @Option(help: "Only this reason, such as GEOMETRY_REPAIRED.")
   var reason: String?
 
+  @Flag(help: "As a table for other programs: reason, step, layer, feature, detail; up to 1,000 places of each reason.")
+  var csv = false
+
   @OptionGroup var connection: ConnectionOptions
+
+  func validate() throws {
+    if csv, connection.output.json { throw ValidationError("--csv and --json exclude each other.") }
+  }
 
   func run() async throws {
     try await Session.run(connection) { session in
       let reference = try await session.reference(name)
       let request = GetLogRequest(dataset: reference.message, reason: reason?.uppercased() ?? "")
       let entries = try await session.call { try await DatasetServiceClient($0).getLog(request, options: $1) }.entries
-      if connection.output.json {
+      if csv {
+        Terminal.output.write(LogReport.csv(entries))
+      } else if connection.output.json {
         for entry in entries { Terminal.output.line(entry.jsonObject().text) }
       } else if entries.isEmpty {
         Terminal.errors.line(
           "Nothing is noted: the data is as it was\(reason == nil ? "" : ", as far as that reason goes").")
       } else {
         let columns = Terminal.output.isInteractive ? Terminal.output.columns : 10_000
-        Terminal.output.write(LogReport(columns: columns).text(entries))
+        // Who names a reason wants all of it.
+        Terminal.output.write(LogReport(columns: columns, places: reason == nil ? 20 : 1_000).text(entries))
       }
     }
   }
