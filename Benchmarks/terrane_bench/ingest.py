@@ -112,7 +112,7 @@ def ours(server: Server, parameters: str, path: Path) -> dict:
         "allowedRoots": [str(path.parent)], "silenceLimitMs": 300_000,
         "database": {
             "host": login["PGHOST"], "port": 5432, "database": "terrane", "user": "postgres", "password": login["PGPASSWORD"],
-            "applicationName": "bench",
+            "applicationName": "bench", "keywords": {},
         },
     }  # fmt: skip
     reader, writer = os.pipe()

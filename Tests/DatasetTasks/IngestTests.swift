@@ -149,8 +149,8 @@ import Testing
     #expect(try await tables(slot) == 0)
   }
 
-  @Test("feature ids that are not unique give way to the ordinal")
-  func ids() async throws {
+  @Test("feature ids that are not unique give way to the ordinal", arguments: [20, 60_000])
+  func ids(count: Int) async throws {
     let slot = try await slot()
     let folder = try Folder()
     // A view has no key of its own: GDAL takes the column it is told, here one with equal values.
@@ -164,17 +164,38 @@ import Testing
       ogrinfo -q p.gpkg -sql "INSERT INTO gpkg_geometry_columns VALUES ('v','geom','POINT',4326,0,0)"
       """, folder.path,
     ]
-    _ = try folder.write("p.geojson", points(20))
+    _ = try folder.write("p.geojson", points(count))
     try process.run()
     process.waitUntilExit()
     try #require(process.terminationStatus == 0)
     let reports = Reports()
     let result = try load("file://\(folder.path)/p.gpkg", folder, slot, layers: ["v"], reports: reports).get()
-    #expect(result.layers[0].counts.loaded == 20)
+    #expect(result.layers[0].counts.loaded == Int64(count))
     let row = try await slot.admin.query("SELECT min(fid) AS low, max(fid) AS high FROM staging.d1_b7_t0").rows.first
     #expect(try row?.int64("low") == 1)
-    #expect(try row?.int64("high") == 20)
+    #expect(try row?.int64("high") == Int64(count))
     #expect(reports.all.contains { if case .warning(let w) = $0 { w.reason == "FID_REPLACED" } else { false } })
+  }
+
+  @Test("many rows are indexed on two connections, and are as whole as few")
+  func manyRows() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let layer = try #require(try load(try folder.write("p.geojson", points(60_000)), folder, slot).get().layers.first)
+    #expect(layer.counts.loaded == 60_000 && layer.columns.first?.statistics?.maximum == "59999")
+    let indexes = try await slot.admin.query(
+      "SELECT indexdef FROM pg_indexes WHERE schemaname = 'staging' ORDER BY indexdef"
+    ).rows.map { try $0.text("indexdef") }
+    #expect(
+      indexes == [
+        "CREATE INDEX d1_b7_t0_geom_idx ON staging.d1_b7_t0 USING gist (geom)",
+        "CREATE UNIQUE INDEX d1_b7_t0_pkey ON staging.d1_b7_t0 USING btree (fid)",
+      ])
+    let key = try await slot.admin.query(
+      "SELECT conname, contype::text AS type FROM pg_constraint WHERE conrelid = 'staging.d1_b7_t0'::regclass"
+    ).rows
+    let names = try key.map { try $0.text("type") + " " + $0.text("conname") }
+    #expect(names == ["p d1_b7_t0_pkey"])
   }
 
   @Test("a database that is not there is a transient failure")

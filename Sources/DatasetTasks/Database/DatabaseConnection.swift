@@ -36,7 +36,8 @@ final class DatabaseConnection {
       [
         ("host", database.host), ("port", "\(database.port)"), ("dbname", database.database), ("user", database.user),
         ("password", database.password), ("application_name", database.applicationName), ("connect_timeout", "10"),
-        ("client_encoding", "UTF8"), ("options", "-c client_connection_check_interval=1000"),
+        ("client_encoding", "UTF8"),
+        ("options", "-c client_connection_check_interval=1000 -c client_min_messages=warning"),
       ] + database.keywords.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     let keys = pairs.map { strdup($0.0) } + [nil]
     let values = pairs.map { strdup($0.1) } + [nil]
@@ -74,6 +75,22 @@ final class DatabaseConnection {
       PQsendQueryParams(handle, sql, Int32(parameters.count), nil, $0.baseAddress, nil, nil, 0)
     }
     guard sent == 1 else { throw connectionError() }
+    return try rows()
+  }
+
+  /// Begins a statement without parameters, which the server works on while this thread does something else.
+  func start(_ sql: String) throws {
+    guard PQsendQueryParams(handle, sql, 0, nil, nil, nil, nil, 0) == 1 else { throw connectionError() }
+  }
+
+  /// Waits for the end of what was started.
+  func finish() throws { _ = try rows() }
+
+  /// Whether a transaction is open, failed or not.
+  var isInTransaction: Bool { PQtransactionStatus(handle) != PQTRANS_IDLE }
+
+  /// The rows of the statement under way, at its end.
+  private func rows() throws -> [[String?]] {
     var rows: [[String?]] = []
     var failure: DatabaseError?
     while let result = try nextResult() {

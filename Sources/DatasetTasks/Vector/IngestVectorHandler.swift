@@ -57,8 +57,8 @@ enum IngestVectorHandler: TaskHandler {
   }
 }
 
-/// The load of one layer into one table, in one transaction: afterwards the table is whole, indexed and counted, or it is
-/// not there.
+/// The load of one layer into one table: afterwards the table is whole, indexed and counted, or the attempt fails, and its
+/// schema goes.
 struct LayerLoad {
   let layer: VectorLayer
   let wanted: IngestLayer
@@ -87,6 +87,7 @@ struct LayerLoad {
       // The source's ids are no key: load again with the ordinal. Rare, and cheaper than watching every id.
       plan.numbersRows = true
       warnings = before
+      try connection.run("DROP TABLE IF EXISTS \(table)")
       warnings.add(.fidReplaced, layer: layer.name, detail: "the source's feature ids are missing or not unique")
       return try attempt(plan, &warnings)
     }
@@ -101,11 +102,11 @@ struct LayerLoad {
     try connection.run("BEGIN")
     do {
       let ingested = try load(loader, plan, &warnings)
-      try connection.run("COMMIT")
+      if connection.isInTransaction { try connection.run("COMMIT") }
       return ingested
     } catch {
       // After a cancelled statement the connection is of no more use; the server rolls back when it closes.
-      if !(error is TaskCancelled) { _ = try? connection.run("ROLLBACK") }
+      if !(error is TaskCancelled), connection.isInTransaction { _ = try? connection.run("ROLLBACK") }
       throw error
     }
   }
@@ -117,7 +118,7 @@ struct LayerLoad {
     let columns = loader.columns.map { "\(DatabaseConnection.quoted($0.name)) \($0.kind.sqlType)" }
     let definition = (["fid bigint NOT NULL"] + columns + ["geom public.geometry(\(plan.family.typeName), 4326)"])
       .joined(separator: ", ")
-    try connection.run("SET LOCAL maintenance_work_mem = '256MB'")
+    try connection.run(Self.indexMemory)
     try connection.run("CREATE TABLE \(table) (\(definition))")
     let started = TaskReporter.now()
     var result = LoadResult()
@@ -141,9 +142,7 @@ struct LayerLoad {
     let loadedAt = TaskReporter.now()
     try compareCounts(result, plan, copied: copied, &warnings)
     try reporter.progress("index", unit: "steps", done: 0, total: 3, message: "Indexing \(wanted.layer.name)")
-    try connection.run("ALTER TABLE \(table) ADD PRIMARY KEY (fid)")
-    try reporter.progress("index", unit: "steps", done: 1, total: 3, message: "Indexing \(wanted.layer.name)")
-    try connection.run("CREATE INDEX ON \(table) USING gist (geom)")
+    try index(rows: result.stored)
     try reporter.progress("index", unit: "steps", done: 2, total: 3, message: "Indexing \(wanted.layer.name)")
     let indexedAt = TaskReporter.now()
     try connection.run("ANALYZE \(table)")
@@ -172,6 +171,34 @@ struct LayerLoad {
         "load": Double(loadedAt - started) / 1_000, "index": Double(indexedAt - loadedAt) / 1_000,
         "analyze": Double(endedAt - indexedAt) / 1_000,
       ])
+  }
+
+  private static let indexMemory = "SET maintenance_work_mem = '256MB'"
+  /// From here on two indexes at a time pay for another connection and another commit.
+  private static let manyRows: Int64 = 50_000
+
+  /// Primary key and spatial index. The second is computed on one processor whatever PostgreSQL is allowed, so the two are made
+  /// side by side where there is much to do. For that the rows are committed before: nobody looks at the attempt's schema until
+  /// the attempt has succeeded.
+  private func index(rows: Int64) throws {
+    let key = DatabaseConnection.quoted("\(wanted.table)_pkey")
+    let unique = "CREATE UNIQUE INDEX \(key) ON \(table) (fid)"
+    let spatial = "CREATE INDEX ON \(table) USING gist (geom)"
+    if rows >= Self.manyRows, let database = context.assignment.database {
+      try connection.run("COMMIT")
+      let reporter = context.reporter
+      let beside = try DatabaseConnection(database) { try reporter.alive() }
+      try beside.run(Self.indexMemory)
+      // Each has a processor; workers of the one would take the other's.
+      try beside.run("SET max_parallel_maintenance_workers = 0")
+      try beside.start(unique)
+      try connection.run(spatial)
+      try beside.finish()
+    } else {
+      try connection.run(unique)
+      try connection.run(spatial)
+    }
+    try connection.run("ALTER TABLE \(table) ADD CONSTRAINT \(key) PRIMARY KEY USING INDEX \(key)")
   }
 
   /// Announced, read and taken by the server must agree; a reader that ends early without a word is caught here.

@@ -18,7 +18,7 @@ struct TableSurvey {
   static func run(
     table: String, schema: String, name: String, _ columns: [Column], _ connection: DatabaseConnection
   ) throws -> TableSurvey {
-    try connection.run("SET LOCAL TimeZone = 'UTC'")
+    try connection.run("SET TimeZone = 'UTC'")
     var survey = TableSurvey(rows: 0, withGeometry: 0, columns: [])
     var rest = columns[...]
     repeat {
