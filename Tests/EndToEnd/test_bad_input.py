@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import AS_ROOT
+from conftest import AS_ROOT, big_count
 from support import samples
 from support.server import Answer, Server
 from support.waiting import until
@@ -370,3 +370,34 @@ def test_the_same_create_of_a_failed_dataset_answers_the_record(server: Server, 
     again = server.create(name, path)
     assert again.code == 1 and again.lines[0]["created"] is False
     assert server.record(name)["operation"]["id"] == before["operation"]["id"]
+
+
+@pytest.mark.parametrize("how", ["replaced", "cut", "written over", "removed"])
+def test_a_file_that_changes_while_it_is_read(server: Server, folder: Path, big: Path, name: str, how: str):
+    """Whatever the reader made of it, it is told as what it is, and a retry takes the file as it is then."""
+    source = folder / "places.gpkg"
+    shutil.copy(big, source)
+    samples.readable(source)
+    watcher = server.begin(name, source)
+    watcher.wait_for_loading()
+    if how == "replaced":
+        other = samples.many_points(folder / "other.gpkg", 1_000)
+        other.replace(source)
+    elif how == "cut":
+        with source.open("r+b") as file:
+            file.truncate(source.stat().st_size // 2)
+    elif how == "written over":
+        with source.open("r+b") as file:
+            file.seek(source.stat().st_size // 2)
+            file.write(b"\xff" * (1 << 20))
+    else:
+        source.unlink()
+    assert watcher.end() == 1
+    problem = server.record(name)["problem"]
+    assert problem["reason"] == ("SOURCE_NOT_FOUND" if how == "removed" else "SOURCE_CHANGED"), problem
+    assert problem["user_fixable"] and problem["remedy"]
+    assert_nothing_left(server, name)
+    shutil.copy(big, source)
+    samples.readable(source)
+    assert server.cli("retry", name, "--watch").code == 0
+    assert server.record(name)["result"]["feature_count"] == big_count()

@@ -35,7 +35,11 @@ enum IngestVectorHandler: TaskHandler {
       }
       let load = LayerLoad(
         layer: layer, wanted: wanted, parameters: parameters, schema: schema, connection: connection, context: context)
-      loaded.append(try load.run(&warnings))
+      do { loaded.append(try load.run(&warnings)) } catch let error as GeospatialError {
+        // What somebody writes to meanwhile may be read as anything.
+        try source.files.requireUnchanged()
+        throw error
+      }
     }
     let sha256 = try digest.value { try reporter.alive() }
     try source.files.requireUnchanged()

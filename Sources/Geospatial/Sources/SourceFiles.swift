@@ -28,11 +28,15 @@ public struct SourceFiles: Sendable, Equatable {
     for sibling in siblings where access(sibling, F_OK) == 0 { parts.append(try Self.look(at: sibling)) }
   }
 
-  /// Fails with `SOURCE_CHANGED` if a part is not as it was.
+  /// Fails with `SOURCE_CHANGED` if a part is not as it was, with `SOURCE_NOT_FOUND` if it is gone.
   public func requireUnchanged() throws(GeospatialError) {
     for part in parts {
       var info = stat()
-      guard stat(part.path, &info) == 0, Self.part(part.path, info) == part else {
+      let isThere = stat(part.path, &info) == 0
+      if !isThere, errno == ENOENT {
+        throw GeospatialError(.sourceNotFound, "\(part.name) was removed while it was being read.")
+      }
+      guard isThere, Self.part(part.path, info) == part else {
         throw GeospatialError(.sourceChanged, "\(part.name) changed while it was being read.")
       }
     }
