@@ -1,7 +1,7 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check chaos standards fresh-check bench-core-path bench-ingest lint generate clean
+.PHONY: help setup build demo serve test check chaos standards fresh-check bench-core-path bench-ingest bench-formats lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
@@ -56,6 +56,10 @@ bench-core-path: build
 ## make bench-ingest      loading vectors, beside ogr2ogr
 bench-ingest: build
 	@Benchmarks/run ingest
+
+## make bench-formats     memory of a child by format, at half a million and five million features
+bench-formats: build
+	@Benchmarks/run formats
 
 ## make lint          formatting, generated code, house rules
 lint:

@@ -99,7 +99,7 @@ def _ended(process: subprocess.Popen, began: float) -> dict:
     }  # fmt: skip
 
 
-def ours(server: Server, parameters: str, path: Path) -> dict:
+def ours(server: Server, parameters: str, path: Path, job_type: str = "ingest_vector") -> dict:
     """The task as a worker starts it, in a staging schema of its own."""
     schema = "bench_staging"
     with server.database() as connection:
@@ -107,7 +107,7 @@ def ours(server: Server, parameters: str, path: Path) -> dict:
         connection.execute(f"CREATE SCHEMA {schema}")
     login = programs.database(server)
     assignment = {
-        "taskID": 1, "attempt": 1, "operationID": 1, "jobType": "ingest_vector", "stage": "run", "handlerVersion": 1,
+        "taskID": 1, "attempt": 1, "operationID": 1, "jobType": job_type, "stage": "run", "handlerVersion": 1,
         "parameters": json.loads(parameters), "stagingSchema": schema, "scratchDirectory": "/tmp",
         "allowedRoots": [str(path.parent)], "silenceLimitMs": 300_000,
         "database": {
@@ -132,8 +132,8 @@ def ours(server: Server, parameters: str, path: Path) -> dict:
     run = _ended(process, began)
     process.stdin.close()
     if '"completed' not in last:
-        raise SystemExit(f"ingest_vector did not complete: {last}")
-    return run | {"spans": spans(json.loads(last)["result"])}
+        raise SystemExit(f"{job_type} did not complete: {last}")
+    return run | ({"spans": spans(json.loads(last)["result"])} if job_type == "ingest_vector" else {})
 
 
 def spans(result: dict | str) -> dict[str, float]:

@@ -149,7 +149,7 @@ def truncated_shp(folder: Path, sources: Path) -> Bad:
 
 def truncated_shp_in_a_zip(folder: Path, sources: Path) -> Bad:
     archive = samples.zipped(folder / "world.zip", truncated_shp(folder, sources).source)
-    return Bad("SOURCE_TRUNCATED|READ_ERROR", archive)
+    return Bad("SOURCE_TRUNCATED", archive)
 
 
 def shapefile_without_prj(folder: Path, sources: Path) -> Bad:

@@ -1,3 +1,4 @@
+internal import CGDAL
 internal import Glibc
 
 /// The files of a shapefile, and what their headers say.
@@ -20,30 +21,71 @@ enum ShapefileParts {
     return try SourceFiles(main: path, siblings: siblings)
   }
 
-  /// A .shp whose .shx and .dbf are whole but which is itself cut reads as features without geometry: caught here.
+  /// How a part begins, and how long it is.
+  private struct Head {
+    var name: String
+    var size: Int64
+    /// 100, fewer of a file that is shorter.
+    var bytes: [UInt8]
+  }
+
+  /// Looks at the three parts that are needed, in plain files.
   static func check(_ files: SourceFiles) throws(GeospatialError) {
-    for part in files.parts.prefix(2) {
-      let head = FileBytes(part.path)?.read(at: 0, count: 100) ?? []
-      guard head.count == 100, head.big32(0) == 9_994 else {
+    try check(
+      files.parts.prefix(3).map {
+        Head(name: $0.name, size: $0.size, bytes: FileBytes($0.path)?.read(at: 0, count: 100) ?? [])
+      })
+  }
+
+  /// Looks at the three parts that are needed, in an archive.
+  /// - Parameter shape: GDAL's name of the .shp.
+  static func check(inArchive shape: String) throws(GeospatialError) {
+    var heads: [Head] = []
+    for suffixes in [["shp", "SHP"], ["shx", "SHX"], ["dbf", "DBF"]] {
+      let stem = String(shape.dropLast(3))
+      guard let head = suffixes.lazy.compactMap({ archived(stem + $0) }).first else {
+        throw GeospatialError(.sourceCorrupt, "The archive's .\(suffixes[0]) cannot be read.")
+      }
+      heads.append(head)
+    }
+    try check(heads)
+  }
+
+  private static func archived(_ name: String) -> Head? {
+    ErrorCapture.during { _ in
+      guard let file = VSIFOpenL(name, "rb") else { return nil }
+      defer { VSIFCloseL(file) }
+      var bytes = [UInt8](repeating: 0, count: 100)
+      let count = VSIFReadL(&bytes, 1, 100, file)
+      // The archive's directory knows the size: nothing is unpacked for it.
+      guard VSIFSeekL(file, 0, SEEK_END) == 0 else { return nil }
+      let size = Int64(VSIFTellL(file))
+      let last = name.split(separator: "/").last.map(String.init) ?? name
+      return Head(name: last, size: size, bytes: Array(bytes.prefix(count)))
+    }
+  }
+
+  /// A .shp whose .shx and .dbf are whole but which is itself cut reads as features without geometry: caught here.
+  private static func check(_ heads: [Head]) throws(GeospatialError) {
+    for part in heads.prefix(2) {
+      guard part.bytes.count == 100, part.bytes.big32(0) == 9_994 else {
         throw GeospatialError(.sourceCorrupt, "\(part.name) is no part of a shapefile.", byte: 0)
       }
-      let announced = Int64(head.big32(24)) * 2
+      let announced = Int64(part.bytes.big32(24)) * 2
       guard announced <= part.size else {
         throw GeospatialError(
           .sourceTruncated, "\(part.name) says it has \(announced) bytes; the file has \(part.size).", byte: part.size)
       }
     }
-    try compareCounts(files.parts[1], files.parts[2])
+    try compareCounts(heads[1], heads[2])
   }
 
   /// Shapes and rows of attributes belong together by their number; GDAL reads as many as the shorter of both has.
-  private static func compareCounts(_ index: SourceFiles.Part, _ table: SourceFiles.Part) throws(GeospatialError) {
-    let lengths = FileBytes(index.path)?.read(at: 0, count: 100) ?? []
-    let header = FileBytes(table.path)?.read(at: 0, count: 32) ?? []
-    guard lengths.count == 100, header.count == 32 else {
+  private static func compareCounts(_ index: Head, _ table: Head) throws(GeospatialError) {
+    guard table.bytes.count >= 32 else {
       throw GeospatialError(.sourceTruncated, "\(table.name) ends in its header.", byte: table.size)
     }
-    let (shapes, rows) = ((lengths.big32(24) * 2 - 100) / 8, header.little32(4))
+    let (shapes, rows) = ((index.bytes.big32(24) * 2 - 100) / 8, table.bytes.little32(4))
     guard shapes == rows else {
       throw GeospatialError(
         .sourceCorrupt, "\(index.name) counts \(shapes) shapes, \(table.name) \(rows) rows of attributes.",

@@ -50,6 +50,7 @@ public struct VectorSource: Sendable {
       }
       let (inside, entry) = try ArchiveContents.only(ZipDirectory(path: path))
       (format, files, gdalName) = (inside, main, "/vsizip/{\(path)}/\(entry)")
+      if inside == .shapefile { try ShapefileParts.check(inArchive: gdalName) }
     default:
       throw GeospatialError(
         .formatUnsupported, "Nothing reads .\(suffix.prefix(32)) files. What is read: \(VectorFormat.list).")
