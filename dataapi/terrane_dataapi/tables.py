@@ -53,6 +53,18 @@ _PLAIN = frozenset({
 })  # fmt: skip
 
 
+# Of each table that is known: conditions, and ends of pages under them.
+_MOST_REMEMBERED = 64
+_LONGEST_CONDITION = 1_024
+
+
+def _remember(memory: OrderedDict, key: Any, value: int) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > _MOST_REMEMBERED:
+        memory.popitem(last=False)
+
+
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
@@ -108,7 +120,17 @@ class ServedTable(PgCollection):
     async def _features_count_query(self, conn: asyncpg.Connection, *, where: Expr | None = None, **rest: Any) -> int:
         if where is None and self.feature_count is not None:
             return self.feature_count
-        return await super()._features_count_query(conn, where=where, **rest)
+        condition = self._where_clause(where) if where is not None else ""
+        if (known := self._counts.get(condition)) is not None:
+            return known
+        found = await super()._features_count_query(conn, where=where, **rest)
+        # A preview has counted nothing yet, and is asked to find out what there is.
+        if self.feature_count is not None and len(condition) <= _LONGEST_CONDITION:
+            _remember(self._counts, condition, found)
+        return found
+
+    # What conditions were met by: a build never changes.
+    _counts: OrderedDict[str, int] = PrivateAttr(default_factory=OrderedDict)
 
     async def _features_query(
         self,
@@ -119,15 +141,39 @@ class ServedTable(PgCollection):
         offset: int | None = None,
         **rest: Any,
     ) -> AsyncIterator[Feature]:
-        """Pages of a whole collection begin at a key: PostgreSQL reads past every row that an OFFSET leaves out, geometry and
-        all, so that a client that follows `next` to the end would read the table once a page."""
-        if offset and where is None and not sortby and self._has_integer_key:
-            first = await self._key_at(conn, offset)
+        """Pages begin at a key: PostgreSQL reads past every row that an OFFSET leaves out, geometry and all, so that a client
+        that follows `next` to the end would read the table once a page."""
+        if sortby or not self._has_integer_key:
+            async for feature in super()._features_query(conn, where=where, sortby=sortby, offset=offset, **rest):
+                yield feature
+            return
+        condition = self._where_clause(where) if where is not None else ""
+        place, last = offset or 0, None
+        if offset:
+            first = await self._key_at(conn, offset) if where is None else await self._key_under(conn, condition, offset)
             if first is None:
                 return
-            where, offset = Expr({"op": ">=", "args": [{"property": self.id_column.name}, _exact(first)]}), 0
+            start = Expr({"op": ">=", "args": [{"property": self.id_column.name}, _exact(first)]})
+            where, offset = start if where is None else where + start, 0
         async for feature in super()._features_query(conn, where=where, sortby=sortby, offset=offset, **rest):
+            place, last = place + 1, feature["id"]
             yield feature
+        if condition and last is not None and len(condition) <= _LONGEST_CONDITION:
+            _remember(self._page_ends, (condition, place), last)
+
+    # Where pages under a condition ended, so that the next one begins there: by condition and number of rows before.
+    _page_ends: OrderedDict[tuple[str, int], int] = PrivateAttr(default_factory=OrderedDict)
+
+    async def _key_under(self, conn: asyncpg.Connection, condition: str, offset: int) -> int | None:
+        """The key of the row at `offset` under a condition. Whoever follows `next` comes from the page before, whose end is
+        known; else rows are counted up to there, without what would be shown of them."""
+        key = _quote_ident(self.id_column.name)
+        end = self._page_ends.get((condition, offset))
+        if end is not None:
+            return end + 1
+        return await conn.fetchval(
+            f"SELECT {key} FROM {self._qualified_name} {condition} ORDER BY {key} LIMIT 1 OFFSET {int(offset)}"
+        )
 
     # Smallest key, where keys have no gaps; else None. Unknown before it is asked for.
     _first_key: int | None = PrivateAttr(default=None)

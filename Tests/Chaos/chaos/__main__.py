@@ -15,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
-    parser.add_argument("--features", type=int, default=40_000, help="rows of a load")
+    parser.add_argument("--features", type=int, default=60_000, help="rows of a load")
     parser.add_argument("--kind", choices=[kind.name for kind in KINDS], help="this kind alone")
     parser.add_argument("--only", type=int, help="this round of the seed alone, from 1")
     parser.add_argument("--keep-log", help="where the server's log is copied at the end")
