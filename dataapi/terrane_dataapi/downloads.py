@@ -2,6 +2,7 @@
 holds more than a piece of them, and a client that reads slowly makes PostgreSQL wait."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from .database import DOWNLOAD, Pool
 from .problems import Problem
 from .registry import Route
 from .tables import ServedTable
+
+log = logging.getLogger("terrane.dataapi")
 
 # Seconds in which a client must take the next piece: whoever stands still gives its connection to the next.
 STALL = 60
@@ -66,8 +69,18 @@ class Download(Response):
         })  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        copy = _Copy(self, send)
+        try:
+            await self._run(copy, receive)
+        except Exception as error:
+            if not copy.started:
+                raise
+            # The server closes a connection whose response is not complete; more cannot be said any more.
+            log.warning("download broke off", extra={"path": scope["path"], "said": str(error)[:300], "kind": type(error).__name__})
+
+    async def _run(self, copy: "_Copy", receive: Receive) -> None:
         async with self._pool.acquire() as connection:
-            copying = asyncio.create_task(_Copy(self, send).run(connection, self._table, self._form))
+            copying = asyncio.create_task(copy.run(connection, self._table, self._form))
             leaving = asyncio.create_task(_left(receive))
             try:
                 await asyncio.wait({copying, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +104,7 @@ class _Copy:
     def __init__(self, response: Response, send: Send):
         self._response = response
         self._send = send
-        self._started = False
+        self.started = False
         self._held = b""
 
     async def run(self, connection: asyncpg.Connection, table: ServedTable, form: Form) -> None:
@@ -118,8 +131,8 @@ class _Copy:
         await self._write(piece.removesuffix(b",\n"))
 
     async def _write(self, piece: bytes) -> None:
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             headers = self._response.raw_headers
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         if piece:

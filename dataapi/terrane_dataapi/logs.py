@@ -39,6 +39,8 @@ def configure(level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    # A download that breaks off does so on purpose, and has said why.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in record.getMessage())
     logging.captureWarnings(True)
     # tipg and stac-fastapi log every refused request with a stack trace; `problems` logs what matters.
     logging.getLogger("tipg").setLevel(logging.CRITICAL)
