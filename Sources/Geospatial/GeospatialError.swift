@@ -78,6 +78,8 @@ public enum WarningCode: String, Sendable, CaseIterable {
   case columnsRenamed = "COLUMNS_RENAMED"
   case fidReplaced = "FID_REPLACED"
   case layerSkipped = "LAYER_SKIPPED"
+  /// A layer of attributes only, beside layers that have geometries.
+  case noGeometry = "NO_GEOMETRY"
   case crsAssumed = "CRS_ASSUMED"
   case crsFromRequest = "CRS_FROM_REQUEST"
   case dateInvalid = "DATE_INVALID"

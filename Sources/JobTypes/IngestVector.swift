@@ -74,7 +74,7 @@ public struct IngestedLayer: Codable, Sendable, Equatable {
   public var table: String
   public var collectionID: String
   public var title: String
-  /// `MultiPoint`, `MultiLineString` or `MultiPolygon`.
+  /// `MultiPoint`, `MultiLineString` or `MultiPolygon`; empty: a table of attributes.
   public var geometryType: String
   public var counts: IngestCounts
   /// minx, miny, maxx, maxy in EPSG:4326; nil when no row has a geometry.

@@ -54,7 +54,7 @@ public struct ProbedLayer: Codable, Sendable, Equatable {
   public var collectionID: String
   /// Features the source says it has.
   public var featureCount: Int64
-  /// Table geometry type the load will make: `MultiPoint`, `MultiLineString` or `MultiPolygon`.
+  /// Table geometry type the load will make: `MultiPoint`, `MultiLineString` or `MultiPolygon`; empty: attributes only.
   public var geometryType: String
   /// Every type of the layer, in order, where it has several; each is a `ProbedLayer` of its own. Nil: only `geometryType`.
   public var geometryTypes: [String]?

@@ -128,8 +128,10 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case columnsRenamed = "COLUMNS_RENAMED"
   /// Feature ids were not unique; the ordinal took their place.
   case fidReplaced = "FID_REPLACED"
-  /// Layers without geometries or without features, beside others that have both, were left out.
+  /// Layers without features, beside others that have some, were left out.
   case layerSkipped = "LAYER_SKIPPED"
+  /// Layers without geometries, beside others that have some, are served as tables.
+  case noGeometry = "NO_GEOMETRY"
   /// The coordinates carry no reference system and fit EPSG:4326.
   case crsAssumed = "CRS_ASSUMED"
   /// The reference system came from the request alone.

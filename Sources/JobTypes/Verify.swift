@@ -27,9 +27,12 @@ public struct VerifyCollection: Codable, Sendable, Equatable {
   public var bbox: [Double]?
   /// Column names without `fid` and `geom`.
   public var columns: [String]
+  /// False: a table of attributes. Nil, of an earlier version: it has.
+  public var hasGeometry: Bool?
 
   public init(
-    id: String, schema: String, table: String, count: Int64, withGeometry: Int64, bbox: [Double]?, columns: [String]
+    id: String, schema: String, table: String, count: Int64, withGeometry: Int64, bbox: [Double]?, columns: [String],
+    hasGeometry: Bool? = nil
   ) {
     self.id = id
     self.schema = schema
@@ -38,6 +41,7 @@ public struct VerifyCollection: Codable, Sendable, Equatable {
     self.withGeometry = withGeometry
     self.bbox = bbox
     self.columns = columns
+    self.hasGeometry = hasGeometry
   }
 }
 

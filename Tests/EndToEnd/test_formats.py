@@ -286,3 +286,29 @@ def test_too_many_rejects_fail_with_all_of_them_in_the_log(server: Server, folde
     [rejects] = server.cli("log", name, "--reason", "RECORD_REJECTED").lines
     assert [place["feature"] for place in rejects["places"]] == list(range(10, 45))
     assert server.record(name)["problem"]["location"]["feature"] == 45
+
+
+def test_a_table_beside_layers_is_served_as_a_table(server: Server, folder: Path, name: str):
+    source = folder / "town.gpkg"
+    samples.ogr2ogr("-f", "GPKG", "-nln", "places", source, samples.geojson(folder / "places.geojson", samples.places(9)))
+    table = folder / "owners.csv"
+    table.write_text("who,since\n" + "".join(f"owner {n},{1990 + n}\n" for n in range(12)))
+    samples.ogr2ogr("-update", "-nln", "owners", "-oo", "AUTODETECT_TYPE=YES", source, table)
+    samples.readable(source)
+    record = server.ready(name, source)
+    places, owners = sorted(record["result"]["collections"], key=lambda one: one["id"], reverse=True)
+    assert (places["feature_count"], owners["feature_count"], owners["geometry_type"]) == (9, 12, "")
+    assert places["tiles_url"] and not owners.get("tiles_url")
+    assert {warning["reason"]: warning["count"] for warning in record["warnings"]} == {"NO_GEOMETRY": 1}
+    items = server.get(owners["items_url"]).json()
+    assert items["numberMatched"] == 12 and all(feature["geometry"] is None for feature in items["features"])
+    assert items["features"][3]["properties"]["who"] == "owner 3" and items["features"][3]["properties"]["since"] == 1993
+    at = owners["items_url"].removesuffix("/items")
+    assert server.get(f"{at}/tiles/WebMercatorQuad/0/0/0").status_code == 404
+    assert len(server.get(f"{at}/download.csv").text.splitlines()) == 13
+    item = server.get(record["result"]["stac_item_url"]).json()
+    assert "tiles-places" in item["assets"] and "tiles-owners" not in item["assets"]
+    assert "no geometry" in server.cli("get", name, json_output=False).out
+    assert server.get(f"/api/data/{name}/", headers={"Accept": "text/html"}).status_code == 200
+    # Alone it would be a map without anything on it.
+    assert server.create(name.replace("/v", "/w"), source, "--layer", "owners").problem["reason"] == "NO_GEOMETRY"

@@ -80,7 +80,8 @@ public struct DatasetReport: Sendable {
     let count = collection.columns.isEmpty ? Int64(collection.columnCount) : Int64(collection.columns.count)
     return [
       TerminalText.sanitised(collection.id), Quantity.count(collection.featureCount, "feature"),
-      TerminalText.sanitised(collection.geometryType), Quantity.count(count, "column"),
+      collection.geometryType.isEmpty ? "no geometry" : TerminalText.sanitised(collection.geometryType),
+      Quantity.count(count, "column"),
     ]
   }
 

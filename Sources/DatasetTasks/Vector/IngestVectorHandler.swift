@@ -74,7 +74,8 @@ struct LayerLoad {
   private var table: String { DatabaseConnection.quoted(schema) + "." + DatabaseConnection.quoted(wanted.table) }
 
   func run(_ warnings: inout WarningTally) throws -> IngestedLayer {
-    guard let family = GeometryFamily(rawValue: wanted.layer.geometryType),
+    let family = GeometryFamily(rawValue: wanted.layer.geometryType)
+    guard family != nil || wanted.layer.geometryType.isEmpty,
       let origin = CRSOrigin(rawValue: wanted.layer.crsOrigin)
     else { throw ProblemReport(.parametersInvalid, "The probed layer is not one this version can load.") }
     var plan = LoadPlan(
@@ -120,7 +121,8 @@ struct LayerLoad {
     let total = wanted.layer.featureCount
     let message = "Loading \(wanted.layer.name)"
     let columns = loader.columns.map { "\(DatabaseConnection.quoted($0.name)) \($0.kind.sqlType)" }
-    let definition = (["fid bigint NOT NULL"] + columns + ["geom public.geometry(\(plan.family.typeName), 4326)"])
+    let geometry = plan.family.map { ["geom public.geometry(\($0.typeName), 4326)"] } ?? []
+    let definition = (["fid bigint NOT NULL"] + columns + geometry)
       .joined(separator: ", ")
     try connection.run(Self.indexMemory)
     try connection.run("CREATE TABLE \(table) (\(definition))")
@@ -146,11 +148,12 @@ struct LayerLoad {
     let loadedAt = TaskReporter.now()
     try compareCounts(result, plan, copied: copied, &warnings)
     try reporter.progress("index", unit: "steps", done: 0, total: 3, message: "Indexing \(wanted.layer.name)")
-    try index(rows: result.stored)
+    try index(rows: result.stored, hasGeometry: plan.family != nil)
     try reporter.progress("index", unit: "steps", done: 2, total: 3, message: "Indexing \(wanted.layer.name)")
     let indexedAt = TaskReporter.now()
     try connection.run("ANALYZE \(table)")
-    let survey = try TableSurvey.run(table: table, schema: schema, name: wanted.table, loader.columns, connection)
+    let survey = try TableSurvey.run(
+      table: table, schema: schema, name: wanted.table, loader.columns, hasGeometry: plan.family != nil, connection)
     let (rows, withGeometry) = (survey.rows, survey.withGeometry)
     guard rows == result.stored, withGeometry == result.withGeometry else {
       throw countMismatch(
@@ -168,7 +171,7 @@ struct LayerLoad {
         ? Int64(loader.columns.count { $0.name != $0.sourceName }) : 0)
     return IngestedLayer(
       name: wanted.layer.name, table: wanted.table, collectionID: wanted.layer.collectionID, title: wanted.title,
-      geometryType: plan.family.typeName, counts: counts, bbox: result.box.array,
+      geometryType: plan.family?.typeName ?? "", counts: counts, bbox: result.box.array,
       columns: zip(loader.columns, survey.columns).map { ColumnSchema($0, statistics: $1) },
       sourceCRS: wanted.layer.crs,
       seconds: [
@@ -184,11 +187,13 @@ struct LayerLoad {
   /// Primary key and spatial index. The second is computed on one processor whatever PostgreSQL is allowed, so the two are made
   /// side by side where there is much to do. For that the rows are committed before: nobody looks at the attempt's schema until
   /// the attempt has succeeded.
-  private func index(rows: Int64) throws {
+  private func index(rows: Int64, hasGeometry: Bool) throws {
     let key = DatabaseConnection.quoted("\(wanted.table)_pkey")
     let unique = "CREATE UNIQUE INDEX \(key) ON \(table) (fid)"
     let spatial = "CREATE INDEX ON \(table) USING gist (geom)"
-    if rows >= Self.manyRows, let database = context.assignment.database {
+    if !hasGeometry {
+      try connection.run(unique)
+    } else if rows >= Self.manyRows, let database = context.assignment.database {
       try connection.run("COMMIT")
       let reporter = context.reporter
       let beside = try DatabaseConnection(database) { try reporter.alive() }

@@ -19,6 +19,7 @@ enum ProbeHandler: TaskHandler {
     var probed: [ProbedLayer] = []
     var ids: Set<String> = []
     var skipped: GeospatialError?
+    var lacking: GeospatialError?
     for layer in try dataset.layers(named: parameters.layers) {
       try reporter.progress("survey", unit: "rows", done: 0, total: nil, message: "Looking at layer \(layer.name)")
       let survey: LayerSurvey
@@ -27,13 +28,26 @@ enum ProbeHandler: TaskHandler {
           try reporter.progress(
             "survey", unit: "rows", done: rows, total: nil, message: "Looking at layer \(layer.name)")
         }
-      } catch let error as GeospatialError
-        where parameters.layers.isEmpty && [.noGeometry, .noFeatures].contains(error.code)
-      {
+      } catch let error as GeospatialError where parameters.layers.isEmpty && error.code == .noFeatures {
         // Nobody asked for this layer by name; the others may have what it lacks.
         warnings.add(.layerSkipped, layer: layer.name, detail: error.message)
         skipped = skipped ?? error
         continue
+      } catch let error as GeospatialError where error.code == .noGeometry && source.format != .csv {
+        // A table beside maps is served as one; alone it would be a map without anything on it.
+        lacking = lacking ?? error
+        do { survey = try layer.surveyAttributes(warnings: &warnings) } catch let error as GeospatialError
+          where parameters.layers.isEmpty && error.code == .noFeatures
+        {
+          warnings.add(.layerSkipped, layer: layer.name, detail: error.message)
+          continue
+        }
+        warnings.add(.noGeometry, layer: layer.name, detail: "served as a table, without a map")
+      }
+      if survey.families.isEmpty {
+        let id = ColumnNames.collectionID(layer.name, unlike: ids)
+        ids.insert(id)
+        probed.append(ProbedLayer(survey, nil, collectionID: id))
       }
       for family in survey.families {
         let name = survey.families.count == 1 ? layer.name : "\(layer.name)_\(family.suffix)"
@@ -42,6 +56,7 @@ enum ProbeHandler: TaskHandler {
         probed.append(ProbedLayer(survey, family, collectionID: id))
       }
     }
+    if let lacking, probed.allSatisfy(\.geometryType.isEmpty) { throw lacking }
     if probed.isEmpty, let skipped { throw skipped }
     context.report(warnings)
     try source.files.requireUnchanged()
@@ -69,10 +84,11 @@ extension SourcePin {
 }
 
 extension ProbedLayer {
-  init(_ survey: LayerSurvey, _ family: GeometryFamily, collectionID: String) {
+  init(_ survey: LayerSurvey, _ family: GeometryFamily?, collectionID: String) {
     self.init(
-      name: survey.name, collectionID: collectionID, featureCount: survey.featureCount, geometryType: family.typeName,
-      geometryTypes: survey.families.count == 1 ? nil : survey.families.map(\.typeName), crs: survey.crs,
+      name: survey.name, collectionID: collectionID, featureCount: survey.featureCount,
+      geometryType: family?.typeName ?? "",
+      geometryTypes: survey.families.count <= 1 ? nil : survey.families.map(\.typeName), crs: survey.crs,
       crsOrigin: survey.crsOrigin.rawValue,
       columns: survey.columns.map { ColumnSchema($0) })
   }

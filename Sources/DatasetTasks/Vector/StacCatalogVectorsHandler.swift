@@ -97,7 +97,7 @@ struct StacVectors {
       "terrane:collections": .array(parameters.layers.map(Self.summary)),
     ]
     if parameters.layers.count == 1, let layer = parameters.layers.first {
-      properties["table:primary_geometry"] = "geom"
+      if !layer.geometryType.isEmpty { properties["table:primary_geometry"] = "geom" }
       properties["table:columns"] = Self.columns(of: layer)
     }
     return .object(properties)
@@ -112,7 +112,8 @@ struct StacVectors {
   }
 
   private static func columns(of layer: IngestedLayer) -> JSONValue {
-    let own: [JSONValue] = [["name": "fid", "type": "int8"], ["name": "geom", "type": "geometry"]]
+    let geometry: [JSONValue] = layer.geometryType.isEmpty ? [] : [["name": "geom", "type": "geometry"]]
+    let own: [JSONValue] = [["name": "fid", "type": "int8"]] + geometry
     return .array(own + layer.columns.map { ["name": .string($0.name), "type": .string($0.sqlType)] })
   }
 
@@ -129,6 +130,7 @@ struct StacVectors {
         "href": .string("\(base)/items"), "type": "application/geo+json", "title": .string(layer.title),
         "roles": ["data"], "table:row_count": .integer(layer.counts.loaded), "table:columns": Self.columns(of: layer),
       ]
+      guard !layer.geometryType.isEmpty else { continue }
       assets["tiles\(suffix)"] = [
         "href": .string("\(base)/tiles/WebMercatorQuad/tilejson.json"), "type": "application/json",
         "title": .string("\(layer.title): vector tiles"), "roles": ["tiles"],

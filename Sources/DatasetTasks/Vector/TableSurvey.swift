@@ -16,7 +16,8 @@ struct TableSurvey {
   /// Reads the table once for 500 columns, in parallel where PostgreSQL thinks that it pays. It has been analysed.
   /// - Parameter table: quoted, with its schema; `schema` and `name` are the same as they are.
   static func run(
-    table: String, schema: String, name: String, _ columns: [Column], _ connection: DatabaseConnection
+    table: String, schema: String, name: String, _ columns: [Column], hasGeometry: Bool,
+    _ connection: DatabaseConnection
   ) throws -> TableSurvey {
     try connection.run("SET TimeZone = 'UTC'")
     var survey = TableSurvey(rows: 0, withGeometry: 0, columns: [])
@@ -24,7 +25,7 @@ struct TableSurvey {
     repeat {
       let some = rest.prefix(columnsAtOnce)
       rest = rest.dropFirst(columnsAtOnce)
-      let wanted = ["count(*)", "count(geom)"] + some.flatMap(aggregates)
+      let wanted = ["count(*)", hasGeometry ? "count(geom)" : "0"] + some.flatMap(aggregates)
       var row = (try connection.run("SELECT \(wanted.joined(separator: ", ")) FROM \(table)").first ?? [])[...]
       guard row.count == wanted.count, let rows = row.removeFirst().flatMap({ Int64($0) }),
         let geometries = row.removeFirst().flatMap({ Int64($0) })

@@ -62,13 +62,14 @@ private struct TableCheck {
     // A slot's role may have lost its rights when the server took the table over: then the data API alone is asked.
     guard right == "true" else { return [] }
     let name = DatabaseConnection.quoted(collection.schema) + "." + DatabaseConnection.quoted(collection.table)
+    let hasGeometry = collection.hasGeometry ?? true
+    let extentOf = """
+      count(geom), public.ST_XMin(public.ST_Extent(geom)), public.ST_YMin(public.ST_Extent(geom)),
+        public.ST_XMax(public.ST_Extent(geom)), public.ST_YMax(public.ST_Extent(geom))
+      """
     let row =
       try connection.run(
-        """
-        SELECT count(*), count(geom), public.ST_XMin(public.ST_Extent(geom)), public.ST_YMin(public.ST_Extent(geom)),
-          public.ST_XMax(public.ST_Extent(geom)), public.ST_YMax(public.ST_Extent(geom))
-        FROM \(name)
-        """
+        "SELECT count(*), \(hasGeometry ? extentOf : "0, NULL, NULL, NULL, NULL") FROM \(name)"
       ).first ?? []
     guard row.count == 6 else { return [check("count", "\(collection.count)", "none")] }
     let extent = row.dropFirst(2).compactMap { $0.flatMap(Double.init) }
@@ -83,7 +84,8 @@ private struct TableCheck {
       check("with_geometry", "\(collection.withGeometry)", row[1] ?? ""),
       check("extent", Self.text(collection.bbox ?? []), Self.text(extent)),
       check(
-        "columns", (["fid"] + collection.columns + ["geom"]).joined(separator: ","), columns.joined(separator: ",")),
+        "columns", (["fid"] + collection.columns + (hasGeometry ? ["geom"] : [])).joined(separator: ","),
+        columns.joined(separator: ",")),
     ]
   }
 

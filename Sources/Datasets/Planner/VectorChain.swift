@@ -65,7 +65,8 @@ struct VectorChain: Sendable {
       collections: ingest.layers.map { layer in
         VerifyCollection(
           id: layer.collectionID, schema: Self.dataSchema, table: layer.table, count: layer.counts.loaded,
-          withGeometry: layer.counts.withGeometry, bbox: layer.bbox, columns: layer.columns.map(\.name))
+          withGeometry: layer.counts.withGeometry, bbox: layer.bbox, columns: layer.columns.map(\.name),
+          hasGeometry: !layer.geometryType.isEmpty)
       },
       endpointPath: subject.identity.path, previewToken: previewToken)
   }
@@ -78,7 +79,8 @@ struct VectorChain: Sendable {
       collections: ingest.layers.enumerated().map { index, layer in
         Publication.Collection(
           id: layer.collectionID, position: index, schema: Self.dataSchema, table: layer.table,
-          geometry_type: layer.geometryType, title: layer.title, feature_count: layer.counts.loaded, bbox: layer.bbox)
+          geometry_type: layer.geometryType.isEmpty ? nil : layer.geometryType, title: layer.title,
+          feature_count: layer.counts.loaded, bbox: layer.bbox)
       },
       stac: stac)
   }

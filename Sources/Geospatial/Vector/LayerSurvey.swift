@@ -5,7 +5,7 @@ public struct LayerSurvey: Sendable {
   public var name: String
   /// Features the source says it has.
   public var featureCount: Int64
-  /// Every family of its geometries, in the order of their tables.
+  /// Every family of its geometries, in the order of their tables; empty: it has attributes only.
   public var families: [GeometryFamily]
   /// `EPSG:n` where the system has a code, else its name.
   public var crs: String
@@ -43,6 +43,17 @@ extension VectorLayer {
     return LayerSurvey(
       name: name, featureCount: count, families: families, crs: transformation.source.label,
       crsOrigin: transformation.origin, columns: columns)
+  }
+
+  /// Looks at a layer that has no geometry: counts and columns. `families` is empty.
+  public func surveyAttributes(warnings: inout WarningTally) throws -> LayerSurvey {
+    let columns = try columns()
+    let count = try featureCount()
+    guard count > 0 else { throw GeospatialError(.noFeatures, "The layer has no features.", layer: name) }
+    for column in columns where column.name != column.sourceName {
+      warnings.add(.columnsRenamed, layer: name, detail: "\(column.sourceName) → \(column.name)")
+    }
+    return LayerSurvey(name: name, featureCount: count, families: [], crs: "", crsOrigin: .source, columns: columns)
   }
 
   private func note(_ columns: [Column], _ transformation: TransformationToWGS84, _ warnings: inout WarningTally) {

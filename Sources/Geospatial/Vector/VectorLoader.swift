@@ -11,7 +11,8 @@ public struct LoadPlan: Sendable {
   /// What to do with features that have no geometry.
   public enum NullGeometries: String, Sendable { case drop, keep, fail }
 
-  public var family: GeometryFamily
+  /// Nil: the layer has attributes only.
+  public var family: GeometryFamily?
   /// Every family of the layer: features of the others are read and passed over. Empty: there are no others.
   public var families: [GeometryFamily]
   /// Reference system and its origin as the survey found them.
@@ -26,12 +27,12 @@ public struct LoadPlan: Sendable {
   public var numbersRows: Bool
 
   public init(
-    family: GeometryFamily, families: [GeometryFamily] = [], crs: String, crsOrigin: CRSOrigin,
+    family: GeometryFamily?, families: [GeometryFamily] = [], crs: String, crsOrigin: CRSOrigin,
     recognisedTypes: [String: String] = [:], nullGeometries: NullGeometries = .drop, maximumRejects: Int64 = 0,
     numbersRows: Bool = false
   ) {
     self.family = family
-    self.families = families.isEmpty ? [family] : families
+    self.families = families.isEmpty ? [family].compactMap { $0 } : families
     self.crs = crs
     self.crsOrigin = crsOrigin
     self.recognisedTypes = recognisedTypes
@@ -73,7 +74,8 @@ public final class VectorLoader {
   public let columns: [Column]
   private let layer: VectorLayer
   private let plan: LoadPlan
-  private let geometry: GeometryEncoder
+  /// Nil: the layer has attributes only.
+  private let geometry: GeometryEncoder?
   private var fields: FieldEncoder
 
   /// Bytes gathered before they go to the sink.
@@ -94,9 +96,13 @@ public final class VectorLoader {
       }
     }
     self.columns = columns
-    geometry = try GeometryEncoder(
-      layer: layer.name, family: plan.family, families: plan.families,
-      transformation: layer.transformation(crs: plan.crs, origin: plan.crsOrigin))
+    if let family = plan.family {
+      geometry = try GeometryEncoder(
+        layer: layer.name, family: family, families: plan.families,
+        transformation: layer.transformation(crs: plan.crs, origin: plan.crsOrigin))
+    } else {
+      geometry = nil
+    }
     // Shapefiles are recoded by their driver.
     let encoding = layer.dataset.source.format == .shapefile ? nil : layer.dataset.options.encoding
     fields = FieldEncoder(layer: layer.name, columns: columns, encoding: encoding)
@@ -142,11 +148,13 @@ public final class VectorLoader {
     }
     buffer.append(Int16(-1))
     try sink.write(buffer.bytes)
-    result.repaired = geometry.repaired
-    result.split = geometry.splitCount
-    result.dimensionsDropped = geometry.dimensionsDropped
-    result.inspectedClosely = geometry.inspectedClosely
-    result.box = geometry.box
+    if let geometry {
+      result.repaired = geometry.repaired
+      result.split = geometry.splitCount
+      result.dimensionsDropped = geometry.dimensionsDropped
+      result.inspectedClosely = geometry.inspectedClosely
+      result.box = geometry.box
+    }
     return result
   }
 
@@ -162,7 +170,12 @@ public final class VectorLoader {
       throw FeatureIDMissing()
     }
     do {
-      let (source, made, placement) = try placed(feature, id: id)
+      guard let geometry else {
+        try appendAttributes(feature, id: id, count: columns.count + 1, to: buffer, &warnings)
+        result.stored += 1
+        return
+      }
+      let (source, made, placement) = try placed(feature, id: id, geometry)
       defer { if let made { OGR_G_DestroyGeometry(made) } }
       switch placement {
       case .home: break
@@ -171,19 +184,26 @@ public final class VectorLoader {
         result.elsewhere += 1
         return
       }
-      buffer.append(Int16(columns.count + 2))
-      buffer.append(Int32(8))
-      buffer.append(id)
-      try fields.append(feature, id: id, to: buffer)
-      if let column = fields.lastInvalidDate {
-        warnings.add(.dateInvalid, layer: layer.name, feature: id, detail: column)
-      }
-      try appendGeometry(source, id: id, to: buffer, from: start, &result, &warnings, errors)
+      try appendAttributes(feature, id: id, count: columns.count + 2, to: buffer, &warnings)
+      try appendGeometry(geometry, source, id: id, to: buffer, from: start, &result, &warnings, errors)
     } catch let error as GeospatialError where Self.isAboutRecord(error) {
       buffer.rewind(to: start)
       result.rejected += 1
       guard result.rejected <= plan.maximumRejects else { throw error }
       warnings.add(.recordRejected, layer: layer.name, feature: id, detail: error.message)
+    }
+  }
+
+  /// The row's number of fields, its id and its attributes.
+  private func appendAttributes(
+    _ feature: OGRFeatureH, id: Int64, count: Int, to buffer: RowBuffer, _ warnings: inout WarningTally
+  ) throws(GeospatialError) {
+    buffer.append(Int16(count))
+    buffer.append(Int32(8))
+    buffer.append(id)
+    try fields.append(feature, id: id, to: buffer)
+    if let column = fields.lastInvalidDate {
+      warnings.add(.dateInvalid, layer: layer.name, feature: id, detail: column)
     }
   }
 
@@ -206,7 +226,7 @@ public final class VectorLoader {
 
   /// The feature's geometry, whether it is ours to destroy, and where it belongs.
   private func placed(
-    _ feature: OGRFeatureH, id: Int64
+    _ feature: OGRFeatureH, id: Int64, _ geometry: GeometryEncoder
   ) throws(GeospatialError) -> (source: OGRGeometryH?, made: OGRGeometryH?, GeometryEncoder.Placement) {
     if layer.geometrySource == .features {
       let source = OGR_F_GetGeometryRef(feature)
@@ -223,7 +243,8 @@ public final class VectorLoader {
   }
 
   private func appendGeometry(
-    _ source: OGRGeometryH?, id: Int64, to buffer: RowBuffer, from start: Int, _ result: inout LoadResult,
+    _ geometry: GeometryEncoder, _ source: OGRGeometryH?, id: Int64, to buffer: RowBuffer, from start: Int,
+    _ result: inout LoadResult,
     _ warnings: inout WarningTally, _ errors: ErrorCapture
   ) throws {
     switch try geometry.append(source, feature: id, to: buffer, errors: errors) {
@@ -260,7 +281,8 @@ public final class VectorLoader {
       warnings.add(.curvesLinearized, layer: layer.name, feature: id, detail: "curves drawn as lines")
     }
     if notes.contains(.tookApart) {
-      warnings.add(.geometryTakenApart, layer: layer.name, feature: id, detail: "\(plan.family.suffix) parts stored")
+      warnings.add(
+        .geometryTakenApart, layer: layer.name, feature: id, detail: "\(plan.family?.suffix ?? "") parts stored")
     }
     if notes.contains(.flattened) {
       warnings.add(.dimensionsDropped, layer: layer.name, feature: id, detail: "height or measure dropped")

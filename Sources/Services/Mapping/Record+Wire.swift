@@ -97,7 +97,7 @@ struct RecordMapping: Sendable {
                 frequentValues: (column.frequent ?? []).map { FrequentValue(value: $0.value, share: $0.share) })
             } : [],
           columnCount: Int32(served.columns.count), itemsURL: "\(base)/items",
-          tilesURL: "\(base)/tiles/WebMercatorQuad/{z}/{x}/{y}")
+          tilesURL: served.geometryType.isEmpty ? "" : "\(base)/tiles/WebMercatorQuad/{z}/{x}/{y}")
       },
       treatment: Treatment(result.treatment), build: result.build,
       publishTime: record.published.map { ProtobufTimestamp(microsecondsSince1970: $0) })
