@@ -169,12 +169,12 @@ def test_all_layers_of_a_file_become_collections(server: Server, sources: Path, 
     samples.readable(path)
     record = server.ready(name, path)
     served = {c["id"]: c for c in record["result"]["collections"]}
-    assert served.keys() == {"world", "hire"}
+    assert served.keys() == {"world", "hire", "notes"}
     assert served["world"]["feature_count"] == 177
     assert served["hire"]["feature_count"] == features.counted_by_ogrinfo(str(sources / "cycle_hire.geojson"))
     assert record["result"]["feature_count"] == sum(c["feature_count"] for c in served.values())
-    [skipped] = [w for w in record["warnings"] if w["reason"] == "LAYER_SKIPPED"]
-    assert skipped["count"] == 1
+    [table] = [w for w in record["warnings"] if w["reason"] == "NO_GEOMETRY"]
+    assert table["count"] == 1 and served.pop("notes")["geometry_type"] == ""
     for id, collection in served.items():
         items = server.get(collection["items_url"], params={"limit": 1}).json()
         assert items["numberMatched"] == collection["feature_count"]

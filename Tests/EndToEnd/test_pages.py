@@ -123,5 +123,5 @@ def test_a_request_of_another_machine_is_noticed(opened: Open, world: dict):
         visit.page.evaluate("fetch('http://tiles.example/0.png').catch(() => {})")
     with pytest.raises(AssertionError, match="broken page"), opened() as go:
         visit = go(world["result"]["endpoint"] + "/")
-        visit.page.evaluate("setTimeout(() => { throw new Error('broken page') })")
-        visit.page.wait_for_timeout(100)
+        with visit.page.expect_event("pageerror"):
+            visit.page.evaluate("setTimeout(() => { throw new Error('broken page') })")

@@ -68,7 +68,7 @@ class CatalogApplication:
 
 def _check_query(given: QueryParams) -> None:
     for name in ("query", "intersects"):
-        if text := given.get(name):
+        if (text := given.get(name)) is not None:
             try:
                 # stac-fastapi unquotes these once more, so the text is checked as it will be read.
                 value = orjson.loads(unquote_plus(text))
