@@ -123,6 +123,7 @@ def settled(admin: psycopg.Connection) -> int:
     """The same once sessions have told what they did: they do so when they are idle."""
     count, again = -1, fetched(admin)
     while count != again:
+        # PostgreSQL tells its counts at most once a second; there is no event to wait for.
         time.sleep(1.2)
         count, again = again, fetched(admin)
     return count

@@ -111,6 +111,7 @@ class Reader:
                     self.gone += 1
             except (requests.RequestException, OSError):
                 pass
+            # A reader among others, not a load of its own; nothing is waited for.
             time.sleep(0.02)
 
 
