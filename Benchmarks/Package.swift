@@ -11,10 +11,12 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CBenchSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CRawTLS", dependencies: ["CBenchSSL"]),
     .executableTarget(
       name: "bench-load",
       dependencies: [
-        "CLibpq", .product(name: "FramedRPC", package: "terrane"),
+        "CLibpq", "CRawTLS", .product(name: "FramedRPC", package: "terrane"),
         .product(name: "TerraneMessages", package: "terrane"),
       ],
       swiftSettings: [

@@ -148,7 +148,7 @@ public final class StatusHub: Sendable {
   private func deliver(_ record: DatasetRecord, only id: UInt64?) {
     let ended = !record.isBusy
     let key = "\(record.key)"
-    let message = EncodedMessage(mapping.status(record, now: Clock.microseconds()))
+    let message = mapping.statusMessage(record, now: Clock.microseconds())
     let seq = UInt64(clamping: record.statusSeq)
     state.withLock { state in
       guard var entries = state.watchers[record.pk] else { return }

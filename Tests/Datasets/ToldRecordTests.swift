@@ -24,13 +24,15 @@ import Testing
       ).dataset.pk
       listener = NotificationListener(datasets.settings, thread: datasets.pool.thread)
       let (ready, isReady) = AsyncStream.makeStream(of: Void.self)
-      let observation = listener.observe(ToldRecord.channel) { [weak self] notification in
-        guard case .message(let payload, _) = notification else {
-          isReady.finish()
-          return
+      let observation = listener.observe(ToldRecord.channel) { [weak self] batch in
+        for event in batch {
+          guard case .message(let payload, _) = event.notification else {
+            isReady.finish()
+            continue
+          }
+          let space = payload.firstIndex(of: " ") ?? payload.endIndex
+          self?.told.withLock { $0[Int64(payload[..<space]) ?? -1] = ToldRecord(payload[space...].dropFirst()) }
         }
-        let space = payload.firstIndex(of: " ") ?? payload.endIndex
-        self?.told.withLock { $0[Int64(payload[..<space]) ?? -1] = ToldRecord(payload[space...].dropFirst()) }
       }
       for await _ in ready {}
       _ = observation

@@ -28,6 +28,11 @@ import Testing
     return try await datasets.registry.get(draft.key)
   }
 
+  /// What a watcher is sent.
+  private func sent(_ record: DatasetRecord) throws -> DatasetStatus {
+    try DatasetStatus(protobuf: mapping.statusMessage(record, now: 0).bytes)
+  }
+
   @Test func withFiftyCollectionsAndLongNames() async throws {
     var record = try await record()
     let collections = try #require(record.result?.collections)
@@ -38,7 +43,7 @@ import Testing
       collection.title = String(repeating: "ü", count: 500)
       return collection
     }
-    let status = mapping.status(record, now: 0)
+    let status = try sent(record)
     #expect(status.protobufBytes().count <= 8_192)
     #expect(status.result?.endpoint.hasPrefix("https://data.example.org") == true)
     #expect(status.result?.featureCount == 150)
@@ -53,7 +58,7 @@ import Testing
     record.identity = try DatasetIdentity(namespace: "", datasetID: "d", resourceID: "r", versionID: "v")
     record.result?.path = "/api/data/d/r/v"
     record.result?.collections.removeLast(45)
-    #expect(mapping.status(record, now: 0).result?.collections.count == 5)
+    #expect(try sent(record).result?.collections.count == 5)
   }
 
   /// Of a create that failed, and of an update: then the problem is its operation's, and what is served has none.
@@ -69,7 +74,7 @@ import Testing
         layer: String(repeating: "l", count: 500), field: String(repeating: "f", count: 500)), details: details)
     let warnings = (0..<300).map { ("\(String(repeating: "W", count: 90))_\($0)", Int64($0)) }
     record.progress = try await progress(warnings: Dictionary(uniqueKeysWithValues: warnings))
-    let status = mapping.status(record, now: 0)
+    let status = try sent(record)
     #expect(status.protobufBytes().count <= 8_192)
     #expect((status.problem == nil) == (state == .published))
     let problem = try #require(status.problem ?? status.operation?.problem)

@@ -24,10 +24,12 @@ struct Job: Decodable {
   var columns: String?
   /// `watch`: milliseconds between two measurements.
   var pause: Double?
+  /// `watch`: whether the watcher is a bare socket.
+  var raw: Bool?
 
   private enum CodingKeys: String, CodingKey {
     case mode, port, credentials, seconds, warmUp, inFlight, connections, label, source, database, rounds, columns,
-      pause
+      pause, raw
   }
 
   static func ofArguments() throws -> Job {

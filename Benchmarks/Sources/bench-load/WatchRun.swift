@@ -4,10 +4,11 @@ import Synchronization
 import TerraneMessages
 
 /// From COMMIT to the one who waits, by turns: a dataset's change to the frame of its watcher, a bare NOTIFY to a session
-/// that listens, and a NOTIFY in a transaction that writes a row. All ends are in this process.
+/// that listens, and a NOTIFY in a transaction that writes a row. All ends are in this process. The watcher is a bare socket
+/// (`raw`), as the session that listens is, or a task that reads from the client library.
 ///
-/// A bare NOTIFY writes no row, so its COMMIT does not wait for the disk, and the change's does: the change is committed when
-/// its COMMIT is answered.
+/// A bare NOTIFY writes no row, so it does not wait for the disk, and the change's COMMIT does: the change is committed when its
+/// COMMIT is answered.
 struct WatchRun {
   let job: Job
 
@@ -16,8 +17,10 @@ struct WatchRun {
   private struct Answer: Encodable {
     /// COMMIT of the change answered to its frame.
     var frameUs: [Double] = []
-    /// COMMIT of the bare NOTIFY sent to the notification.
+    /// A bare NOTIFY, a statement by itself, sent to the notification.
     var notifyUs: [Double] = []
+    /// COMMIT of a transaction that holds only a NOTIFY, sent to the notification.
+    var committedNotifyUs: [Double] = []
     /// COMMIT of the change sent to its frame, the wait for the disk included.
     var frameFromSentUs: [Double] = []
     /// The same of a NOTIFY whose transaction writes a row.
@@ -41,11 +44,14 @@ struct WatchRun {
       throw Failed("no dataset came")
     }
     let frames = Arrivals()
-    let watching = Task {
-      let request = WatchStatusRequest(dataset: DatasetRef(by: .datasetKey(dataset.datasetKey)), follow: true)
-      for try await event in service.watchStatus(request) where event.message != nil { frames.came() }
+    let request = WatchStatusRequest(dataset: DatasetRef(by: .datasetKey(dataset.datasetKey)), follow: true)
+    if job.raw == true {
+      try RawWatcher(job, request).follow { frames.came() }
+    } else {
+      Task {
+        for try await event in service.watchStatus(request) where event.message != nil { frames.came() }
+      }
     }
-    defer { watching.cancel() }
     _ = try await frames.wait(for: 1)
 
     let writer = try Session(database)
@@ -75,8 +81,13 @@ struct WatchRun {
       let frame = try await frames.wait(for: seen + 1)
       try await Task.sleep(for: pause)
       var heard = notifications.count
-      let (notified, _) = try writer.commit("NOTIFY bench_bare, '\(round)'")
+      let notified = Clock.steady()
+      try writer.run("NOTIFY bench_bare, '\(round)'")
       let notification = try await notifications.wait(for: heard + 1)
+      try await Task.sleep(for: pause)
+      heard = notifications.count
+      let (committed, _) = try writer.commit("NOTIFY bench_bare, '\(round)'")
+      let second = try await notifications.wait(for: heard + 1)
       try await Task.sleep(for: pause)
       heard = notifications.count
       let (written, _) = try writer.commit("INSERT INTO bench_rows VALUES (\(round)); NOTIFY bench_bare, '\(round)'")
@@ -92,6 +103,7 @@ struct WatchRun {
       answer.frameFromSentUs.append(Double(frame - sent) / 1e3)
       answer.durableNotifyUs.append(Double(durable - written) / 1e3)
       answer.commitUs.append(Double(answered - sent) / 1e3)
+      answer.committedNotifyUs.append(Double(second - committed) / 1e3)
       answer.notifyUs.append(Double(notification - notified) / 1e3)
     }
     try say(answer)

@@ -103,21 +103,14 @@ public final class ChangeFeed: Sendable {
     take: @escaping @Sendable (_ rows: PGResult, _ after: Int64) async throws -> Seen?, telling: Telling? = nil
   ) async {
     let place = FeedPlace(position?.seq)
-    let announced = listener.observe("terrane_changes") { place.hear($0) }
-    let told = telling.map { telling in
-      listener.observe(telling.channel) { notification in
-        guard case .message(let payload, _) = notification,
-          let space = payload.utf8.firstIndex(of: UInt8(ascii: " ")), let seq = Int64(payload[..<space]),
-          // What comes before it has been handed out; else it is read with that.
-          place.last == seq - 1, telling.take(seq, payload[payload.utf8.index(after: space)...])
-        else { return }
-        place.see(seq)
+    let observation = listener.observe(Self.channel, telling?.channel ?? Self.channel) { batch in
+      // What is told first: a number it covers need not be read.
+      if let telling {
+        for event in batch where event.channel == telling.channel { Self.hear(event.notification, telling, place) }
       }
+      for event in batch where event.channel == Self.channel { place.hear(event.notification) }
     }
-    defer {
-      announced.cancel()
-      told?.cancel()
-    }
+    defer { observation.cancel() }
     await withTaskExecutorPreference(connection.thread) {
       await withTaskGroup(of: Void.self) { group in
         group.addTask(executorPreference: globalConcurrentExecutor) { [poll] in
@@ -130,6 +123,17 @@ public final class ChangeFeed: Sendable {
         group.cancelAll()
       }
     }
+  }
+
+  private static let channel = "terrane_changes"
+
+  private static func hear(_ notification: Notification, _ telling: Telling, _ place: FeedPlace) {
+    guard case .message(let payload, _) = notification,
+      let space = payload.utf8.firstIndex(of: UInt8(ascii: " ")), let seq = Int64(payload[..<space]),
+      // What comes before it has been handed out; else it is read with that.
+      place.last == seq - 1, telling.take(seq, payload[payload.utf8.index(after: space)...])
+    else { return }
+    place.see(seq)
   }
 
   /// How far a reader has come.

@@ -22,14 +22,15 @@ final class FeedPlace: Sendable {
 
   /// A number that was handed out, or word that some may have been missed.
   func hear(_ notification: Notification) {
-    state.withLock {
-      if case .message(let payload, _) = notification, let newest = Int64(payload) {
-        $0.announced = max($0.announced, newest)
-      } else {
-        $0.isDue = true
+    let isNews = state.withLock { state -> Bool in
+      guard case .message(let payload, _) = notification, let newest = Int64(payload) else {
+        state.isDue = true
+        return true
       }
+      state.announced = max(state.announced, newest)
+      return state.last.map { newest > $0 } ?? true
     }
-    bell.ring()
+    if isNews { bell.ring() }
   }
 
   func isDue(ring: Bool = true) {

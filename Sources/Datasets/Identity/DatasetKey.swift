@@ -59,14 +59,24 @@ extension [UInt8] {
 
   /// Nil where a character is no hex digit or their number is odd.
   public init?(hexDigits text: some StringProtocol) {
-    let utf8 = Array<UInt8>(text.utf8)
-    guard utf8.count.isMultiple(of: 2) else { return nil }
-    self = []
-    reserveCapacity(utf8.count / 2)
-    for pair in stride(from: 0, to: utf8.count, by: 2) {
-      guard let high = Self.nibble(utf8[pair]), let low = Self.nibble(utf8[pair + 1]) else { return nil }
-      append(high << 4 | low)
+    var text = String(text)
+    let bytes = text.withUTF8 { digits -> [UInt8]? in
+      guard digits.count.isMultiple(of: 2) else { return nil }
+      var isWhole = true
+      let bytes = [UInt8](unsafeUninitializedCapacity: digits.count / 2) { bytes, count in
+        while count < digits.count / 2 {
+          guard let high = Self.nibble(digits[2 * count]), let low = Self.nibble(digits[2 * count + 1]) else {
+            isWhole = false
+            return
+          }
+          bytes.initializeElement(at: count, to: high << 4 | low)
+          count += 1
+        }
+      }
+      return isWhole ? bytes : nil
     }
+    guard let bytes else { return nil }
+    self = bytes
   }
 
   private static func nibble(_ byte: UInt8) -> UInt8? {

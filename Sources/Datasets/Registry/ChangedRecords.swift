@@ -20,7 +20,7 @@ public struct ChangedRecords: Sendable {
 
   public init(_ rows: PGResult) throws {
     upTo = try rows.first?.int64("feed_last") ?? 0
-    records = try rows.filter { try $0.optionalInt64("pk") != nil }.map { try DatasetRecord($0) }
+    records = try rows.filter { try $0.optionalInt64("pk") != nil }.map { try DatasetRecord($0.reader(from: 1)) }
   }
 }
 
@@ -42,7 +42,7 @@ public struct ToldRecord: Sendable {
   /// Throws where the database tells other columns than this version reads.
   public func record() throws -> DatasetRecord {
     guard let bytes = [UInt8](hexDigits: encoded) else { throw DatasetRecord.RecordError.malformed("told", pk) }
-    return try DatasetRecord(PGResult(composite: bytes, columns: Self.columns).oneRow())
+    return try DatasetRecord(PGResult(composite: bytes, columns: Self.columns).oneRow().reader())
   }
 
   /// The names in DatasetRecord.columns: what stands last in each of its terms.

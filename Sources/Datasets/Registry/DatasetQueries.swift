@@ -13,7 +13,7 @@ enum DatasetQueries {
       "SELECT \(DatasetRecord.columns) FROM datasets.records WHERE pk = ANY ($1)", [.int64Array(pks)])
     var records: [Int64: DatasetRecord] = [:]
     for row in rows.rows {
-      let record = try DatasetRecord(row, knownSpecs: knownSpecs)
+      let record = try DatasetRecord(row.reader(), knownSpecs: knownSpecs)
       records[record.pk] = record
     }
     return records
@@ -43,7 +43,7 @@ enum DatasetQueries {
       SELECT \(DatasetRecord.columns) FROM datasets.records
       WHERE key = $1 AND state NOT IN \(lives.rawValue) ORDER BY generation DESC LIMIT 1
       """, [.bytea(key.bytes)])
-    return try rows.rows.first.map { try DatasetRecord($0) }
+    return try rows.rows.first.map { try DatasetRecord($0.reader()) }
   }
 
   /// As `newest`, or `DATASET_NOT_FOUND`.
@@ -69,7 +69,7 @@ enum DatasetQueries {
         .int64(page.before), .text(page.namespace), .text(page.datasetID), .bool(page.showDeleted),
         .int64(Int64(page.limit)), page.namespaces.map { .textArray($0) } ?? .null,
       ])
-    return try rows.rows.map { try DatasetRecord($0) }
+    return try rows.rows.map { try DatasetRecord($0.reader()) }
   }
 }
 

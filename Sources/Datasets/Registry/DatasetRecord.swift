@@ -71,6 +71,7 @@ public struct DatasetRecord: Sendable {
   /// True while an operation is under way.
   public var isBusy: Bool { operation.map { !$0.state.isTerminal } ?? false }
 
+  /// What the initialiser reads, in its order (datasets.tell_record tells the same).
   static let columns = """
     pk, key, generation, namespace, dataset_id, resource_id, version_id, state, former_state, spec::text AS spec,
     result::text AS result, status_seq, operation_id, operation_kind, operation_state, retry_of,
@@ -80,64 +81,76 @@ public struct DatasetRecord: Sendable {
     updated_at, published_at, deleted_at, purge_at
     """
 
-  /// Reads a row of datasets.records with `columns`.
-  init(_ row: PGResult.Row, knownSpecs: [String: DatasetSpec] = [:]) throws {
-    pk = try row.int64("pk")
-    guard let key = DatasetKey(bytes: try row.bytes("key")) else { throw RecordError.malformed("key", pk) }
+  /// Reads `columns`, in their order.
+  init(_ columns: PGColumnReader, knownSpecs: [String: DatasetSpec] = [:]) throws {
+    var next = columns
+    pk = try next.int64()
+    guard let key = DatasetKey(bytes: try next.bytes()) else { throw RecordError.malformed("key", pk) }
     self.key = key
-    generation = try row.int64("generation")
+    generation = try next.int64()
     identity = try DatasetIdentity(
-      namespace: row.text("namespace"), datasetID: row.text("dataset_id"), resourceID: row.text("resource_id"),
-      versionID: row.text("version_id"))
-    guard let state = DatasetState(rawValue: try row.text("state")) else { throw RecordError.malformed("state", pk) }
+      namespace: next.text(), datasetID: next.text(), resourceID: next.text(), versionID: next.text())
+    guard let state = DatasetState(rawValue: try next.text()) else { throw RecordError.malformed("state", pk) }
     self.state = state
-    formerState = try row.optionalText("former_state").flatMap(DatasetState.init(rawValue:))
-    let stored = try row.text("spec")
-    spec = try knownSpecs[stored] ?? SpecCache.shared.spec(of: stored)
-    result = try row.optionalText("result").map { try JSON.decode(DatasetResult.self, from: $0) }
-    statusSeq = try row.int64("status_seq")
-    created = try row.timestamp("created_at").microsecondsSince1970
-    updated = try row.timestamp("updated_at").microsecondsSince1970
-    published = try row.optionalTimestamp("published_at")?.microsecondsSince1970
-    deleted = try row.optionalTimestamp("deleted_at")?.microsecondsSince1970
-    purge = try row.optionalTimestamp("purge_at")?.microsecondsSince1970
-    operation = try OperationSummary(row)
-    progress = try ProgressSummary(row)
+    formerState = try next.optionalText().flatMap(DatasetState.init(rawValue:))
+    let stored = try next.text()
+    spec = try knownSpecs[stored] ?? DatasetSpec.stored(stored)
+    result = try next.optionalText().map { try DatasetResult.stored($0) }
+    statusSeq = try next.int64()
+    operation = try OperationSummary(&next)
+    progress = try ProgressSummary(&next)
+    created = try next.timestamp().microsecondsSince1970
+    updated = try next.timestamp().microsecondsSince1970
+    published = try next.optionalTimestamp()?.microsecondsSince1970
+    deleted = try next.optionalTimestamp()?.microsecondsSince1970
+    purge = try next.optionalTimestamp()?.microsecondsSince1970
   }
 
   enum RecordError: Error { case malformed(String, Int64) }
 }
 
 extension DatasetRecord.OperationSummary {
-  fileprivate init?(_ row: PGResult.Row) throws {
-    guard let id = try row.optionalInt64("operation_id"),
-      let state = OperationState(rawValue: try row.text("operation_state"))
-    else { return nil }
-    self.id = id
-    self.state = state
-    kind = try row.text("operation_kind")
-    retryOf = try row.optionalInt64("retry_of")
-    problem = try row.optionalText("operation_problem").map { try Problem(taskReport: $0) }
-    stepWeights = try row.optionalArray("step_weights")
-    created = try row.timestamp("operation_created_at").microsecondsSince1970
-    started = try row.optionalTimestamp("operation_started_at")?.microsecondsSince1970
-    ended = try row.optionalTimestamp("operation_ended_at")?.microsecondsSince1970
-  }
+  private static let columnCount = 9
 
+  fileprivate init?(_ next: inout PGColumnReader) throws {
+    guard let id = try next.optionalInt64() else {
+      next.skip(Self.columnCount - 1)
+      return nil
+    }
+    self.id = id
+    kind = try next.text()
+    guard let state = OperationState(rawValue: try next.text()) else {
+      throw DatasetRecord.RecordError.malformed("operation_state", id)
+    }
+    self.state = state
+    retryOf = try next.optionalInt64()
+    problem = try next.optionalText().map { try Problem(taskReport: $0) }
+    stepWeights = try next.optionalDoubles()
+    created = try next.timestamp().microsecondsSince1970
+    started = try next.optionalTimestamp()?.microsecondsSince1970
+    ended = try next.optionalTimestamp()?.microsecondsSince1970
+  }
 }
 
 extension DatasetRecord.ProgressSummary {
-  fileprivate init?(_ row: PGResult.Row) throws {
-    guard let step = try row.optionalInt32("progress_step") else { return nil }
+  private static let columnCount = 10
+
+  fileprivate init?(_ next: inout PGColumnReader) throws {
+    guard let step = try next.optionalInt32() else {
+      next.skip(Self.columnCount - 1)
+      return nil
+    }
     self.step = Int(step)
-    jobType = try row.text("progress_job_type")
-    phase = try row.text("progress_phase")
-    done = try row.int64("progress_done")
-    total = try row.optionalInt64("progress_total")
-    unit = try row.text("progress_unit")
-    message = try row.text("progress_message")
-    fraction = try row.double("progress_fraction")
-    rate = try row.optionalDouble("progress_rate")
-    warnings = try row.optionalText("progress_warnings").map { try JSON.decode([String: Int64].self, from: $0) } ?? [:]
+    jobType = try next.text()
+    phase = try next.text()
+    done = try next.int64()
+    total = try next.optionalInt64()
+    unit = try next.text()
+    message = try next.text()
+    fraction = try next.double()
+    rate = try next.optionalDouble()
+    // Most have none.
+    let warnings = try next.optionalText() ?? "{}"
+    self.warnings = warnings == "{}" ? [:] : try JSON.decode([String: Int64].self, from: warnings)
   }
 }

@@ -26,7 +26,7 @@ actor Session {
   /// A COPY's writer that waits until the socket has taken what it wrote.
   private var writer: CheckedContinuation<PostgresError?, Never>?
 
-  private var notificationHandler: (@Sendable (_ channel: String, _ payload: String, _ processID: Int32) -> Void)?
+  private var notificationHandler: (@Sendable ([ChannelNotification]) -> Void)?
   private var closeHandlers: [@Sendable () -> Void] = []
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -83,7 +83,8 @@ actor Session {
     }
   }
 
-  nonisolated func onNotification(_ handler: @escaping @Sendable (String, String, Int32) -> Void) {
+  /// Calls `handler` on the database thread with what came together.
+  nonisolated func onNotifications(_ handler: @escaping @Sendable ([ChannelNotification]) -> Void) {
     thread.perform { self.assumeIsolated { $0.notificationHandler = handler } }
   }
 
@@ -253,12 +254,14 @@ actor Session {
 
   private func readNotifications() {
     guard let connection else { return }
+    var batch: [ChannelNotification] = []
     while let notification = PQnotifies(connection) {
-      let channel = String(cString: notification.pointee.relname)
-      let payload = String(cString: notification.pointee.extra)
-      notificationHandler?(channel, payload, notification.pointee.be_pid)
+      let message = Notification.message(
+        payload: String(cString: notification.pointee.extra), processID: notification.pointee.be_pid)
+      batch.append(ChannelNotification(channel: String(cString: notification.pointee.relname), notification: message))
       PQfreemem(notification)
     }
+    if !batch.isEmpty { notificationHandler?(batch) }
   }
 
   /// Lets a COPY's writer wait until the socket has taken what was written.

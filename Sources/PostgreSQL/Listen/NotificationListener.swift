@@ -9,6 +9,17 @@ public enum Notification: Sendable, Equatable {
   case message(payload: String, processID: Int32)
 }
 
+/// A notification, and whose it is.
+public struct ChannelNotification: Sendable, Equatable {
+  public var channel: String
+  public var notification: Notification
+
+  public init(channel: String, notification: Notification) {
+    self.channel = channel
+    self.notification = notification
+  }
+}
+
 /// A session that LISTENs, and is opened again whenever it is lost. Notifications are a wake-up, never the truth: a
 /// subscriber that falls 1,024 behind loses the oldest.
 public final class NotificationListener: Sendable {
@@ -17,11 +28,12 @@ public final class NotificationListener: Sendable {
   private let state = Mutex(State())
 
   private struct Subscriber {
-    var take: @Sendable (Notification) -> Void
+    var channels: [String]
+    var take: @Sendable ([ChannelNotification]) -> Void
     var finish: @Sendable () -> Void = {}
   }
   private struct State {
-    var subscribers: [String: [UInt64: Subscriber]] = [:]
+    var subscribers: [UInt64: Subscriber] = [:]
     var nextIdentifier: UInt64 = 0
     var connection: PostgresConnection?
     var task: Task<Void, Never>?
@@ -41,29 +53,32 @@ public final class NotificationListener: Sendable {
     let (stream, continuation) = AsyncStream.makeStream(
       of: Notification.self, bufferingPolicy: .bufferingNewest(1024))
     let observation = add(
-      Subscriber(take: { continuation.yield($0) }, finish: { continuation.finish() }), to: channel)
+      Subscriber(
+        channels: [channel], take: { for event in $0 { continuation.yield(event.notification) } },
+        finish: { continuation.finish() }))
     continuation.onTermination = { _ in observation.cancel() }
     return stream
   }
 
-  /// Calls `body` with what ``subscribe(to:)`` would yield, on the session's thread and at once: no task has to wake first.
-  public func observe(_ channel: String, _ body: @escaping @Sendable (Notification) -> Void) -> Observation {
-    add(Subscriber(take: body), to: channel)
+  /// Calls `body` with what ``subscribe(to:)`` would yield of any of the channels, on the session's thread and at once: no task
+  /// has to wake first. What arrived together comes in one call, in its order.
+  public func observe(_ channels: String..., body: @escaping @Sendable ([ChannelNotification]) -> Void) -> Observation {
+    add(Subscriber(channels: channels, take: body))
   }
 
-  /// Somebody who is told of a channel, until cancelled.
+  /// Somebody who is told of channels, until cancelled.
   public struct Observation: Sendable {
     fileprivate let end: @Sendable () -> Void
 
     public func cancel() { end() }
   }
 
-  private func add(_ subscriber: Subscriber, to channel: String) -> Observation {
+  private func add(_ subscriber: Subscriber) -> Observation {
     let (connection, identifier, closed) = state.withLock { state in
       state.nextIdentifier += 1
       let identifier = state.nextIdentifier
       if !state.closed {
-        state.subscribers[channel, default: [:]][identifier] = subscriber
+        state.subscribers[identifier] = subscriber
         if state.task == nil { state.task = Task { [weak self] in await Self.keepListening(self) } }
       }
       return (state.connection, identifier, state.closed)
@@ -72,12 +87,16 @@ public final class NotificationListener: Sendable {
       subscriber.finish()
     } else if let connection {
       Task { [weak self] in
-        // On failure the session is gone, and the next one listens to every channel there is.
-        guard (try? await connection.query(Self.listen(channel))) != nil else { return }
-        self?.state.withLock { $0.subscribers[channel]?[identifier] }?.take(.reconnected)
+        for channel in subscriber.channels {
+          // On failure the session is gone, and the next one listens to every channel there is.
+          guard (try? await connection.query(Self.listen(channel))) != nil else { return }
+          self?.state.withLock { $0.subscribers[identifier] }?.take([
+            .init(channel: channel, notification: .reconnected)
+          ])
+        }
       }
     }
-    return Observation { [weak self] in self?.state.withLock { $0.subscribers[channel]?[identifier] = nil } }
+    return Observation { [weak self] in self?.state.withLock { $0.subscribers[identifier] = nil } }
   }
 
   /// Closes the session and ends all streams.
@@ -85,7 +104,7 @@ public final class NotificationListener: Sendable {
     let (connection, task, subscribers) = state.withLock { state in
       state.closed = true
       defer { state.subscribers = [:] }
-      return (state.connection, state.task, state.subscribers.values.flatMap(\.values))
+      return (state.connection, state.task, Array(state.subscribers.values))
     }
     task?.cancel()
     connection?.close()
@@ -118,28 +137,28 @@ public final class NotificationListener: Sendable {
 
   private func listenUntilLost() async throws -> SessionEnd {
     let connection = try await PostgresConnection.connect(settings, on: thread)
-    connection.session.onNotification { [weak self] channel, payload, processID in
-      self?.deliver(.message(payload: payload, processID: processID), to: channel)
-    }
+    connection.session.onNotifications { [weak self] in self?.deliver($0) }
     let ended = SessionEnd()
     connection.session.onClose { ended.signal() }
     // From here on subscribe(to:) listens by itself; channels that are there already are listened to below.
     let channels = state.withLock { state -> [String] in
       if state.closed { return [] }
       state.connection = connection
-      return Array(state.subscribers.keys)
+      return Array(Set(state.subscribers.values.flatMap(\.channels)))
     }
     if state.withLock({ $0.closed }) { connection.close() }
     for channel in channels {
       try await connection.query(Self.listen(channel))
-      deliver(.reconnected, to: channel)
+      deliver([ChannelNotification(channel: channel, notification: .reconnected)])
     }
     return ended
   }
 
-  private func deliver(_ notification: Notification, to channel: String) {
-    let subscribers = state.withLock { $0.subscribers[channel].map { Array($0.values) } ?? [] }
-    for subscriber in subscribers { subscriber.take(notification) }
+  private func deliver(_ batch: [ChannelNotification]) {
+    for subscriber in state.withLock({ Array($0.subscribers.values) }) {
+      let theirs = batch.filter { subscriber.channels.contains($0.channel) }
+      if !theirs.isEmpty { subscriber.take(theirs) }
+    }
   }
 }
 

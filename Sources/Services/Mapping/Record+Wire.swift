@@ -2,6 +2,7 @@ internal import CoreMachine
 internal import Datasets
 internal import Foundation
 internal import FramedMessages
+internal import FramedRPC
 internal import TerraneMessages
 
 /// Turns records into messages. Knows the two things a record does not: the public URL and the feed's epoch.
@@ -26,16 +27,23 @@ struct RecordMapping: Sendable {
       purgeTime: record.purge.map { ProtobufTimestamp(microsecondsSince1970: $0) })
   }
 
-  func status(_ record: DatasetRecord, now: Int64) -> DatasetStatus {
-    var status = DatasetStatus(
+  /// A status as it goes out, no longer than ``statusLimit``.
+  func statusMessage(_ record: DatasetRecord, now: Int64) -> EncodedMessage {
+    var status = status(record, now: now)
+    let message = EncodedMessage(status)
+    if message.bytes.count <= Self.statusLimit { return message }
+    status.fit(Self.statusLimit)
+    return EncodedMessage(status)
+  }
+
+  private func status(_ record: DatasetRecord, now: Int64) -> DatasetStatus {
+    DatasetStatus(
       datasetKey: "\(record.key)", generation: record.generation, status: Status(record.status),
       operation: record.operation.map(TerraneMessages.Operation.init), progress: progress(record, now: now),
       problem: record.state.isServed ? nil : record.operation?.problem.map { TerraneMessages.Problem($0) },
       warnings: warnings(record),
       result: result(record, withColumns: false), name: DatasetName(record.identity),
       updateTime: ProtobufTimestamp(microsecondsSince1970: record.updated))
-    status.fit(Self.statusLimit)
-    return status
   }
 
   /// Bytes of one DatasetStatus: what a client has to make room for at every change.
