@@ -49,6 +49,8 @@ struct Server {
       throw error
     }
 
+    let reloading = Task { [parts] in await Certificates(store, settings.tlsNames, parts.rpc).keepFresh() }
+    defer { reloading.cancel() }
     let name = await signals.wait()
     logger.info("stopping", metadata: ["signal": "\(name)"])
     directory.removeEndpoint()

@@ -1,6 +1,9 @@
 """The programs as programs: what they say, and the exit codes that scripts rely on."""
 
 import json
+import signal
+import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 
 from support import samples
 from support.server import Installation, Server
+from support.waiting import until
 
 
 def test_a_second_server_on_the_same_data_names_the_holder(server: Server, installation: Installation):
@@ -163,3 +167,31 @@ def test_a_server_with_little_of_its_own_still_starts_its_tasks(new_server: Call
     server.wrapper = ["nice", "-n", "12", "prlimit", "--nofile=900:900"]
     server.start()
     assert server.ready(name, sources / "world.gpkg")["result"]["feature_count"] == 177
+
+
+def test_certificates_are_replaced_without_a_restart(new_server: Callable[..., Server], sources: Path) -> None:
+    """On SIGHUP the server reads its certificate again, makes one that is missing, and its connections go on."""
+    server = new_server().start()
+
+    def serial() -> str:
+        found = ssl.create_default_context(cafile=str(server.data / "credentials/ca.pem"))
+        found.load_cert_chain(server.data / "credentials/local-admin/client.pem", server.data / "credentials/local-admin/client.key")
+        found.set_alpn_protocols(["framed-rpc/1"])
+        with socket.create_connection(("127.0.0.1", server.rpc_port), 10) as plain, found.wrap_socket(
+            plain, server_hostname="127.0.0.1"
+        ) as tls:
+            return tls.getpeercert()["serialNumber"]
+
+    assert server.create("certificates/world/v1", sources / "world.gpkg").code == 0
+    watcher = server.watch("certificates/world/v1", "--follow")
+    watcher.wait_for("the status", lambda status: status["status"] == "ready")
+    before = serial()
+    (server.data / "credentials/server.pem").unlink()
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: serial() != before, "another certificate", seconds=20)
+    assert "certificates read again" in server.log
+    # The watch is on its old connection, and hears of what happens.
+    assert server.cli("delete", "certificates/world/v1").code == 0
+    watcher.wait_for("the end of the dataset", lambda status: status["status"] == "deleted")
+    watcher.kill()
+    assert server.stop() == 0

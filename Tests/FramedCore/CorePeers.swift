@@ -76,6 +76,8 @@ final class ServerSide: ServerConnectionDelegate {
     connection.receive(frame { $0.appendCancel(reason, stream: stream) })
   }
 
+  func ping() { connection.receive(frame { $0.appendPing(1, ack: false) }) }
+
   func pass(_ time: Nanoseconds) {
     connection.now += time
     connection.advance()

@@ -23,6 +23,7 @@ enum EchoMethods {
 /// Serves ``EchoMethods`` and remembers what happened to its calls.
 final class EchoService: RPCService, Sendable {
   let running = Watched(0)
+  let mostRunning = Watched(0)
   let cancelled = Watched<[StatusCode]>([])
   let streams = Watched<[(ServerCallContext, LatestStream<Header>)]>([])
   let streamEnds = Watched<[StreamEnd]>([])
@@ -35,6 +36,7 @@ final class EchoService: RPCService, Sendable {
     router.unarySync(EchoMethods.echoSync, Header.self, Header.self) { request, _ in request }
     router.unary(EchoMethods.hang, Header.self, Header.self) { [self] request, context in
       running.update { $0 += 1 }
+      mostRunning.update { $0 = max($0, running.current) }
       context.onCancel { [self] code in cancelled.update { $0.append(code) } }
       defer { running.update { $0 -= 1 } }
       try await Task.sleep(for: .seconds(60))

@@ -64,6 +64,57 @@ import Testing
     #expect(goaway?.reason == "min_ping_ms=10000")
   }
 
+  /// CALL and CANCEL as fast as a peer can send them: HTTP/2's rapid reset.
+  private func rapidReset(_ service: EchoService, _ address: ListeningAddress, rounds: Int) async throws -> [RawPeer
+    .Received]
+  {
+    let credentials = try TestCredentials.shared.get()
+    let peer = try RawPeer(address, tls: credentials.client)
+    try peer.hello()
+    let meta = CallMeta(method: EchoMethods.hang.name).protobufBytes()
+    var last: [RawPeer.Received] = []
+    for round in 0..<rounds {
+      var pairs: [UInt8] = []
+      for call in 0..<500 {
+        let id = UInt32(2 * (500 * round + call) + 1)
+        pairs += frame { queue in
+          queue.appendFrame(.call, .last, stream: id, meta: meta, body: [])
+          queue.appendCancel(.caller, stream: id)
+        }
+      }
+      try peer.send(pairs)
+      // Each call has its END, however it was answered, or the connection its GOAWAY.
+      last = try peer.frames { frames in
+        frames.last?.type == .goaway || frames.count(where: { $0.type == .end }) >= 500
+      }
+      if last.contains(where: { $0.type == .goaway }) { break }
+    }
+    return last
+  }
+
+  @Test func rapidResetNeverRunsMoreHandlersThanStreams() async throws {
+    var limits = ServerLimits()
+    limits.abuseTokens = nil
+    limits.maxStreams = 100
+    try await withServer(limits: limits) { _, service, address in
+      let last = try await rapidReset(service, address, rounds: 20)
+      #expect(!last.contains { $0.type == .goaway })
+      #expect((1...100).contains(service.mostRunning.current))
+      try await service.running.wait { $0 == 0 }
+    }
+  }
+
+  @Test func rapidResetSpendsItsTokens() async throws {
+    try await withServer { _, service, address in
+      let last = try await rapidReset(service, address, rounds: 20)
+      let goaway = try #require(last.last)
+      #expect(goaway.type == .goaway)
+      #expect(goaway.header.aux == GoawayCode.calm.rawValue)
+      #expect(service.mostRunning.current <= 201)
+      try await service.running.wait { $0 == 0 }
+    }
+  }
+
   @Test func unknownTypesWithIgnorableAreSkipped() async throws {
     let credentials = try TestCredentials.shared.get()
     try await withServer { _, _, address in

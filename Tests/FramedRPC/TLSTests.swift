@@ -1,3 +1,4 @@
+import Foundation
 import FramedCore
 import FramedMessages
 import FramedRPC
@@ -48,6 +49,39 @@ import Testing
       let client = try await connect(address, tls: credentials.clientWithoutCertificate)
       let response: Header = try await client.unary(EchoMethods.whoami, Header())
       #expect(String(decoding: response.value, as: UTF8.self).hasPrefix("\n"))
+    }
+  }
+
+  @Test func certificatesAreReadAgainWithoutARestart() async throws {
+    let credentials = try TestCredentials.shared.get()
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("reload-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func put(_ file: String, as name: String) throws {
+      let place = folder.appendingPathComponent(name)
+      try Data(contentsOf: URL(fileURLWithPath: credentials.path(file))).write(to: place)
+    }
+    try put("server.pem", as: "server.pem")
+    try put("server.key", as: "server.key")
+    try put("ca.pem", as: "ca.pem")
+    let tls = TLSConfiguration.server(
+      certificateChainPath: folder.path + "/server.pem", privateKeyPath: folder.path + "/server.key",
+      authorityPath: folder.path + "/ca.pem")
+    try await withServer(tls: tls) { server, _, address in
+      let old = try await connect(address)
+      #expect(await refusal(credentials.stranger, address) != nil)
+      // From now on clients of the other authority are let in, and ours are not.
+      try put("other.pem", as: "ca.pem")
+      try server.reloadCertificates()
+      #expect(await refusal(credentials.client, address) != nil)
+      let new = try await connect(address, tls: credentials.stranger)
+      try Data("no certificate".utf8).write(to: folder.appendingPathComponent("server.pem"))
+      #expect(throws: RuntimeError.self) { try server.reloadCertificates() }
+      // What is open goes on, and so does what was read last.
+      for client in [old, new, try await connect(address, tls: credentials.stranger)] {
+        let response: Header = try await client.unary(EchoMethods.echo, Header(key: "k"))
+        #expect(response.key == "k")
+      }
     }
   }
 

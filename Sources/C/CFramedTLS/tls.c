@@ -293,6 +293,13 @@ ptrdiff_t framed_tls_peer_uri(const framed_tls *tls, char *uri, size_t size) {
   return uris == 1 ? found : -1;
 }
 
+int64_t framed_tls_peer_expiry(const framed_tls *tls) {
+  X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+  struct tm time = {0};
+  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return -1;
+  return timegm(&time);
+}
+
 void framed_tls_error(framed_tls *tls, char *error, size_t error_size) {
   long verified = SSL_get_verify_result(tls->ssl);
   unsigned long code = ERR_peek_last_error();

@@ -97,6 +97,7 @@ extension ServerConnection {
       }
       stream.sendWindow.take(left)
       stream.outgoing = nil
+      abuse?.ended()
       closed(stream)
       return false
     }

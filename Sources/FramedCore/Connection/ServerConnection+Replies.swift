@@ -71,6 +71,7 @@ extension ServerConnection {
   }
 
   func writeEnd(_ id: UInt32, _ status: EndStatus) {
+    abuse?.ended()
     status.metaBytes().withUnsafeBytes {
       output.appendFrame(
         .end, status.flags.union(.noMessage), stream: id, meta: $0, body: UnsafeRawBufferPointer(start: nil, count: 0))

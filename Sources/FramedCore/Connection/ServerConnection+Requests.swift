@@ -11,7 +11,10 @@ extension ServerConnection {
     let meta: CallMeta
     switch readCallMeta(frame) {
     case .success(let read): meta = read
-    case .failure(let status): return refuse(id, status)
+    case .failure(let status):
+      refuse(id, status)
+      if status.isProtocolViolation { try spend("broken CALLs") }
+      return
     }
     guard !draining, !peerGoaway else {
       return refuse(id, EndStatus(.unavailable, "the server is draining", retryAfterMs: retryAfter(), refused: true))
@@ -92,6 +95,7 @@ extension ServerConnection {
         bytes.withUnsafeBytes {
           output.appendFrame(.end, stream: id, meta: UnsafeRawBufferPointer(start: nil, count: 0), body: $0)
         }
+        abuse?.ended()
       } else {
         let stream = makeStream(id, method, meta, isUnary: true, .running)
         stream.deadline = deadline
@@ -113,7 +117,7 @@ extension ServerConnection {
     _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, isUnary: Bool, _ state: StreamState
   ) -> ServerStream {
     ServerStream(
-      id: id, meta: meta, method: method, isUnary: isUnary, state: state,
+      id: id, meta: meta, method: method, isUnary: isUnary, state: state, openedAt: now,
       sendWindow: meta.initialCredit.map(Int.init) ?? peer.initialCredit, receiveWindow: settings.initialCredit)
   }
 
@@ -189,15 +193,17 @@ extension ServerConnection {
   func handleData(_ frame: Frame) throws(ConnectionViolation) {
     let id = frame.header.stream
     guard id <= highestStream else { throw ConnectionViolation(.protocol, "DATA on stream \(id), never opened") }
-    guard let stream = streams[id] else { return }
+    guard let stream = streams[id] else { return try crossed() }
     guard stream.receiveWindow.receive(frame.body.count) else {
       throw ConnectionViolation(.flowControl, "more bytes than credit on stream \(id)")
     }
     let flags = frame.header.flags
     if stream.state == .open, let broken = fragmentViolation(stream, frame) {
-      return end(stream, because: broken)
+      end(stream, because: broken)
+      if broken.isProtocolViolation { try spend("broken DATA") }
+      return
     }
-    if stream.state == .open, flags.contains(.noMessage), !flags.contains(.last) { return }
+    if stream.state == .open, flags.contains(.noMessage), !flags.contains(.last) { return try spend("empty DATA") }
     switch stream.enter(flags.contains(.last) ? .dataLast : .data) {
     case .assemble:
       keep(stream, frame.body)
@@ -211,6 +217,7 @@ extension ServerConnection {
       dataAfterLast += 1
       if dataAfterLast > 1 { throw ConnectionViolation(.protocol, "DATA after LAST, again") }
       end(stream, because: .protocolViolation("DATA after LAST"))
+      try spend("DATA after LAST")
     case .drop:
       break
     default:
@@ -248,7 +255,8 @@ extension ServerConnection {
     let bytes = UInt32(bigEndian: frame.body.loadUnaligned(as: UInt32.self))
     guard bytes > 0 else { throw ConnectionViolation(.flowControl, "CREDIT of 0") }
     guard id <= highestStream else { throw ConnectionViolation(.protocol, "CREDIT on stream \(id), never opened") }
-    guard let stream = streams[id] else { return }
+    if let abuse = settings.abuse, bytes < abuse.leastCredit { try spend("small CREDIT") }
+    guard let stream = streams[id] else { return try crossed() }
     _ = stream.enter(.credit)
     guard stream.sendWindow.add(bytes) else {
       throw ConnectionViolation(.flowControl, "window above 2^31-1 on stream \(id)")
@@ -260,14 +268,19 @@ extension ServerConnection {
   func handleCancel(_ frame: Frame) throws(ConnectionViolation) {
     let id = frame.header.stream
     guard id <= highestStream else { throw ConnectionViolation(.protocol, "CANCEL on stream \(id), never opened") }
-    guard let stream = streams[id] else { return }
+    guard let stream = streams[id] else { return try crossed() }
+    let isYoung = settings.abuse.map { now < stream.openedAt + $0.youngStream } ?? false
     let byDeadline = frame.header.aux == CancelReason.deadline.rawValue
     end(
       stream, because: EndStatus(byDeadline ? .deadlineExceeded : .cancelled, "cancelled by the client"), by: .cancel)
+    if isYoung { try spend("calls cancelled at once") }
   }
 }
 
 extension EndStatus {
+  /// Of what is wrong with a CALL or DATA, INTERNAL is said of nothing else.
+  fileprivate var isProtocolViolation: Bool { code == .internal }
+
   static let expired = EndStatus(.deadlineExceeded, "expired on arrival", refused: true)
 
   static func badMetadata(_ what: String) -> EndStatus {

@@ -22,6 +22,11 @@ extension ServerConnection {
   }
 
   private func advanceConnection() {
+    guard frameClock.advance(partial: input.count, now) else {
+      violation = ConnectionViolation(.protocol, "a frame that drips")
+      return connectionLost("a frame that drips")
+    }
+    arm(frameClock.deadline)
     if phase != .open {
       guard now >= helloDeadline else { return arm(helloDeadline) }
       violation = ConnectionViolation(.protocol, "no HELLO")
@@ -32,6 +37,16 @@ extension ServerConnection {
       guard now < idleSince + idle else { return fail(ConnectionViolation(.idle, "no stream")) }
       arm(idleSince + idle)
     }
+    if now >= credentialsEnd {
+      credentialsEnd = .never
+      expireCredentials()
+    }
+    arm(credentialsEnd)
+    if now >= ageEnd {
+      ageEnd = .never
+      drain(grace: settings.drainGrace)
+    }
+    arm(ageEnd)
     if draining {
       if now >= drainEnd {
         for stream in Array(streams.values) { end(stream, because: EndStatus(.unavailable, "the server has drained")) }
@@ -105,6 +120,28 @@ extension ServerConnection {
     stream.outgoing = nil
     markReady(stream)
     delegate.abandoned(stream)
+  }
+
+  // MARK: Expiry
+
+  /// What lets the client in ends then: so do its streams.
+  package func credentialsExpire(in time: Nanoseconds) {
+    let (end, overflow) = now.addingReportingOverflow(time)
+    credentialsEnd = overflow ? .never : end
+    arm(credentialsEnd)
+  }
+
+  /// Every stream ends with UNAUTHENTICATED and its place to resume from, and the connection with them.
+  private func expireCredentials() {
+    guard phase == .open else { return }
+    draining = true
+    drainEnd = min(drainEnd, now + settings.handlerGrace)
+    arm(drainEnd)
+    output.appendGoaway(.auth, lastStream: highestStream, graceMs: 0, reason: "the certificate has expired")
+    for stream in Array(streams.values) {
+      end(stream, because: EndStatus(.unauthenticated, "the certificate behind the connection has expired"))
+    }
+    closeIfDrained()
   }
 
   // MARK: Drain

@@ -39,6 +39,10 @@ package final class ServerConnection {
   var peerGoaway = false
   var draining = false
   var drainEnd = Nanoseconds.never
+  /// When the certificate behind the connection expires.
+  var credentialsEnd = Nanoseconds.never
+  /// When the connection has lived long enough.
+  var ageEnd = Nanoseconds.never
   var helloDeadline: Nanoseconds
 
   // Life signs.
@@ -48,6 +52,9 @@ package final class ServerConnection {
   var lastPeerPing: Nanoseconds?
   var earlyPingTimes: [Nanoseconds] = []
   var idleSince: Nanoseconds
+  var abuse: AbuseBucket?
+  var frameClock = FrameClock()
+  private var framesRead = 0
 
   // Replies are state, not a queue.
   var pingAck: UInt64?
@@ -72,6 +79,7 @@ package final class ServerConnection {
     self.random = random
     lastReceived = now
     idleSince = now
+    abuse = settings.abuse.map { AbuseBucket($0, initialCredit: settings.initialCredit, now: now) }
     helloDeadline = now + settings.helloTimeout
     output.append(Limits.preface)
     output.appendHello(settings.hello.protobufBytes())
@@ -82,6 +90,11 @@ package final class ServerConnection {
   package func transportEstablished() {
     helloDeadline = now + settings.helloTimeout
     arm(helloDeadline)
+    if let age = settings.maxAge {
+      // Give or take a tenth: connections that came together do not leave together.
+      ageEnd = now + age - age / 10 + random(max(age / 5, 1))
+      arm(ageEnd)
+    }
   }
 
   /// The connection is over once the output is flushed.
@@ -109,6 +122,24 @@ package final class ServerConnection {
       fail(error)
     }
     if phase == .closing { input.removeAll() }
+    if stoppedReading {
+      frameClock.pause()
+    } else {
+      frameClock.read(frames: framesRead, partial: input.count, now)
+      arm(frameClock.deadline)
+    }
+  }
+
+  /// One token of the bucket. An empty one ends the connection.
+  func spend(_ what: @autoclosure () -> String) throws(ConnectionViolation) {
+    guard abuse?.spend(now) == false else { return }
+    throw ConnectionViolation(.calm, "too much of it: \(what())")
+  }
+
+  /// A frame for a stream that is over: it may have crossed END on its way.
+  func crossed() throws(ConnectionViolation) {
+    guard abuse?.crossed(now) == false else { return }
+    throw ConnectionViolation(.calm, "too much of it: frames for streams that are over")
   }
 
   private func readFrames() throws(ConnectionViolation) {
@@ -128,10 +159,13 @@ package final class ServerConnection {
       case .ignorable(let size):
         guard phase == .open else { throw ConnectionViolation(.protocol, "no HELLO") }
         input.consume(size)
+        framesRead &+= 1
+        try spend("frames of unknown types")
       case .frame(let frame, let type, let size):
         try handle(frame, type)
         // The handler's pointers die here.
         input.consume(size)
+        framesRead &+= 1
       }
     }
   }
@@ -184,6 +218,7 @@ package final class ServerConnection {
     let opaque = frame.body.loadUnaligned(as: UInt64.self)
     // An ACK is a life sign, which every byte is; there is nothing more in it for us.
     guard !frame.header.flags.contains(.ack) else { return }
+    try spend("PING")
     if let last = lastPeerPing, now - last < settings.minPing / 2 {
       earlyPingTimes.removeAll { now - $0 > Limits.earlyPingWindow }
       earlyPingTimes.append(now)

@@ -16,7 +16,11 @@ package struct ServerSettings: Sendable {
   package var pingTimeout = Nanoseconds.seconds(20)
   package var helloTimeout = Limits.helloTimeout
   package var requestTimeout = Limits.requestTimeout
+  /// A connection older than this, give or take a tenth, is drained; its client opens another.
+  package var maxAge: Nanoseconds?
   package var handlerGrace = Limits.handlerGrace
+  /// nil: nothing is counted (tests that show what the bucket is for).
+  package var abuse: AbuseLimits? = AbuseLimits()
   package var agent = "framed-rpc-swift"
 
   package init() {}

@@ -6,6 +6,7 @@ package final class ServerStream {
   package let id: UInt32
   package let meta: CallMeta
   package let isUnary: Bool
+  package let openedAt: Nanoseconds
   /// What the driver said the method is.
   package let method: AnyObject
   /// The driver's own state for the call.
@@ -56,14 +57,15 @@ package final class ServerStream {
   var drainAt = Nanoseconds.never
 
   init(
-    id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, sendWindow: Int,
-    receiveWindow: Int
+    id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, openedAt: Nanoseconds,
+    sendWindow: Int, receiveWindow: Int
   ) {
     self.id = id
     self.meta = meta
     self.method = method
     self.isUnary = isUnary
     self.state = state
+    self.openedAt = openedAt
     self.sendWindow = SendWindow(sendWindow)
     self.receiveWindow = ReceiveWindow(receiveWindow)
   }

@@ -11,17 +11,18 @@ public final class RPCServer: Sendable {
     var channel: (any Channel)?
     var sessions: [ObjectIdentifier: ServerSession] = [:]
     var draining = false
+    /// Of connections from now on.
+    var tls: TLSContext
     /// Who waits for the last connection to close.
     var waiters: [CheckedContinuation<Void, Never>] = []
   }
 
   private let configuration: ServerConfiguration
   private let environment: ServerEnvironment
-  private let tls: TLSContext
   private let group: any EventLoopGroup
   private let ownsGroup: Bool
   private let executors: [ObjectIdentifier: LoopExecutor]
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
   /// Fails when the certificate, key or authority cannot be used.
   public init(
@@ -29,7 +30,7 @@ public final class RPCServer: Sendable {
     logger: Logger = Logger(label: "framed-rpc")
   ) throws {
     self.configuration = configuration
-    tls = try TLSContext(configuration.tls, isServer: true)
+    state = Mutex(State(tls: try TLSContext(configuration.tls, isServer: true)))
     environment = ServerEnvironment(
       router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits))
     ownsGroup = configuration.eventLoopGroup == nil
@@ -66,6 +67,13 @@ public final class RPCServer: Sendable {
     return ListeningAddress(host: configuration.host, port: channel.localAddress?.port ?? configuration.port)
   }
 
+  /// Reads certificate, key and authorities again: connections from now on use them, those that are open go on as they are.
+  /// Fails where they cannot be used; then nothing changes.
+  public func reloadCertificates() throws {
+    let context = try TLSContext(configuration.tls, isServer: true)
+    state.withLock { $0.tls = context }
+  }
+
   private func accept(_ channel: any Channel) throws {
     // The group's loops do not change, and NIO registers every child on one of them.
     guard let executor = executors[ObjectIdentifier(channel.eventLoop)] else {
@@ -75,7 +83,7 @@ public final class RPCServer: Sendable {
       environment: environment, executor: executor, peerAddress: channel.remoteAddress?.readable ?? "",
       onClosed: { [weak self] in self?.remove($0) })
     let handler = FramedChannelHandler(
-      engine: try TLSEngine(tls), session: session, executor: executor, isServer: true)
+      engine: try TLSEngine(state.withLock { $0.tls }), session: session, executor: executor, isServer: true)
     session.channelHandler = handler
     try channel.pipeline.syncOperations.addHandler(handler)
     let draining = state.withLock { state in
@@ -155,5 +163,11 @@ extension ServerSettings {
     minPing = min(limits.minPing.nanoseconds, Limits.floorMinPing)
     idleClose = limits.idleClose?.nanoseconds
     drainGrace = limits.drainGrace.nanoseconds
+    abuse = limits.abuseTokens.map { tokens in
+      var limits = AbuseLimits()
+      limits.tokens = tokens
+      return limits
+    }
+    maxAge = limits.maxConnectionAge?.nanoseconds
   }
 }

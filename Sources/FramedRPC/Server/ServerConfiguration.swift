@@ -34,6 +34,11 @@ public struct ServerLimits: Sendable, Hashable {
   public var minPing: Duration = .seconds(10)
   /// Connections without a stream are closed after this; `nil`: never.
   public var idleClose: Duration?
+  /// A connection older than this, give or take a tenth, is drained, so that clients spread anew over servers; `nil`: never.
+  public var maxConnectionAge: Duration?
+  /// What a connection is forgiven: cancels of calls just made, pings, tiny grants and the like take a token each, which come
+  /// back within 30 s; without one left the connection ends. `nil`: nothing is counted.
+  public var abuseTokens: Int? = 200
   /// How long ``RPCServer/drain(grace:)`` waits, unless told otherwise.
   public var drainGrace: Duration = .seconds(30)
 

@@ -1,5 +1,6 @@
 internal import FramedCore
 internal import FramedMessages
+internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import ProtobufFacade
@@ -41,6 +42,11 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   func established(_ engine: TLSEngine) throws(TLSEngine.Failure) {
     guard engine.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
     if let uri = engine.peerURI { principal = Principal(uri: uri) }
+    if let expiry = engine.peerExpiry {
+      var wall = timespec()
+      clock_gettime(CLOCK_REALTIME, &wall)
+      connection.credentialsExpire(in: .seconds(UInt64(max(0, expiry - Int64(wall.tv_sec)))))
+    }
   }
 
   func failed(_ reason: String) {

@@ -129,6 +129,12 @@ final class TLSEngine {
     }
   }
 
+  /// When the peer's certificate expires, in seconds since 1970; nil: it has none.
+  var peerExpiry: Int64? {
+    let seconds = framed_tls_peer_expiry(tls)
+    return seconds < 0 ? nil : seconds
+  }
+
   private func failure(_ code: Int) -> Failure {
     if code == Int(FRAMED_TLS_CLOSED) { return .closed }
     var error = [CChar](repeating: 0, count: 256)

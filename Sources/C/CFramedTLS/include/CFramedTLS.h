@@ -46,5 +46,7 @@ void framed_tls_close_notify(framed_tls *tls);
 const uint8_t *framed_tls_alpn(const framed_tls *tls, size_t *count);
 // The only URI among the peer certificate's subject alternative names; -1: no certificate, no URI, or several.
 ptrdiff_t framed_tls_peer_uri(const framed_tls *tls, char *uri, size_t size);
+// When the peer's certificate expires, in seconds since 1970; -1: it has none.
+int64_t framed_tls_peer_expiry(const framed_tls *tls);
 // What went wrong, for logs.
 void framed_tls_error(framed_tls *tls, char *error, size_t error_size);
