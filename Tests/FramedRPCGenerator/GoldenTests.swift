@@ -58,6 +58,7 @@ struct GoldenTests {
     arguments: [
       ("emit=swift,module=Demo,c_module=CDemo,imports=FramedMessages", ["demo.swift"]),
       ("emit=swift_services,module=Demo,imports=FramedMessages", ["demo_v1_ItemService.swift"]),
+      ("emit=python", ["demo.py"]),
       ("emit=markdown,title=Demo", ["api.md"]),
       (
         "emit=c,module=CDemo",

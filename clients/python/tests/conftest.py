@@ -1,0 +1,31 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from framedrpc import Credentials  # noqa: E402
+from peer import Peer, Script, make_credentials  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
+    return make_credentials(tmp_path_factory.mktemp("credentials"))
+
+
+@pytest.fixture
+def serve(credentials: Credentials) -> Iterator[Callable[..., Peer]]:
+    """Starts scripted servers; what a script asserted is looked at in the end."""
+    peers: list[Peer] = []
+
+    def start(*scripts: Script, **more: str | None) -> Peer:
+        peers.append(Peer(credentials, *scripts, **more))
+        return peers[-1]
+
+    yield start
+    for peer in peers:
+        peer.close()
+        assert not peer.errors
