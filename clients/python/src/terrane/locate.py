@@ -36,10 +36,10 @@ def locate(server: str | None = None, credentials: str | Path | None = None, dat
                 "server= or TERRANE_SERVER"
             )
         server = said["rpc"]
+    host, port = address(server)
     folder = Path(credentials) if credentials else found / "credentials/local-admin"
     if not (folder / "client.pem").exists():
         raise NoServer(f"{folder} holds no client.pem: name a folder of client.pem, client.key and ca.pem with credentials=")
-    host, port = address(server)
     return Target(host, port, Credentials.of_folder(folder))
 
 
