@@ -123,8 +123,9 @@ let package = Package(
       "terraned",
       [
         "Services", "Datasets", "CoreMachine", "PostgreSQL", "FramedRPC", "Credentials", "JobTypes", "CProcess",
-        logging,
-        arguments, .product(name: "Yams", package: "Yams"),
+        logging, arguments, .product(name: "Yams", package: "Yams"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
     program(
       "terrane",

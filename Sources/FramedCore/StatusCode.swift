@@ -28,6 +28,31 @@ public enum StatusCode: Int32, Sendable, Hashable, CaseIterable {
   case unauthenticated = 16
 }
 
+extension StatusCode {
+  /// As gRPC writes it: `DEADLINE_EXCEEDED`.
+  public var name: String {
+    switch self {
+    case .ok: "OK"
+    case .cancelled: "CANCELLED"
+    case .unknown: "UNKNOWN"
+    case .invalidArgument: "INVALID_ARGUMENT"
+    case .deadlineExceeded: "DEADLINE_EXCEEDED"
+    case .notFound: "NOT_FOUND"
+    case .alreadyExists: "ALREADY_EXISTS"
+    case .permissionDenied: "PERMISSION_DENIED"
+    case .resourceExhausted: "RESOURCE_EXHAUSTED"
+    case .failedPrecondition: "FAILED_PRECONDITION"
+    case .aborted: "ABORTED"
+    case .outOfRange: "OUT_OF_RANGE"
+    case .unimplemented: "UNIMPLEMENTED"
+    case .internal: "INTERNAL"
+    case .unavailable: "UNAVAILABLE"
+    case .dataLoss: "DATA_LOSS"
+    case .unauthenticated: "UNAUTHENTICATED"
+    }
+  }
+}
+
 /// A typed detail of an error: a serialised message and the name of its type, as in `google.protobuf.Any`.
 public struct ErrorDetail: Sendable, Hashable {
   /// `type.googleapis.com/google.rpc.ErrorInfo` and the like.

@@ -6,6 +6,7 @@ public import TerraneMessages
 /// terrane.v1.AdminService.
 public struct AdminHandlers: AdminServiceServer {
   let ledger: LedgerScan
+  let metrics: @Sendable () -> String
 
   public func scan(_ request: ScanRequest, context: ServerCallContext) async throws -> ScanResponse {
     do {
@@ -15,6 +16,10 @@ public struct AdminHandlers: AdminServiceServer {
         ledgerRows: Int64(report.ledgerRows), things: Int64(report.things),
         scanTime: ProtobufTimestamp(microsecondsSince1970: Clock.microseconds()))
     } catch { throw RPCError(anything: error) }
+  }
+
+  public func getMetrics(_ request: GetMetricsRequest, context: ServerCallContext) async throws -> GetMetricsResponse {
+    GetMetricsResponse(text: metrics())
   }
 }
 

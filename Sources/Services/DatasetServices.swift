@@ -15,16 +15,17 @@ public final class DatasetServices: Sendable {
   ///   - publicURL: the data API's URL for clients, without a trailing slash.
   ///   - epoch: of the change feed.
   public init(
-    registry: DatasetRegistry, access: Access, ledger: LedgerScan, sources: SourcePolicy, health: any HealthSource,
-    publicURL: String, epoch: UInt64, logger: Logger
+    registry: DatasetRegistry, access: Access, ledger: LedgerScan, sources: SourcePolicy, health: Readiness,
+    metrics: Metrics, publicURL: String, epoch: UInt64, logger: Logger
   ) {
     let mapping = RecordMapping(publicURL: publicURL, epoch: epoch)
     hub = StatusHub(registry: registry, mapping: mapping)
     self.logger = logger
     router = RPCRouter([
       DatasetHandlers(registry: registry, hub: hub, access: access, mapping: mapping, policy: sources, logger: logger),
-      AdminHandlers(ledger: ledger), HealthService(source: health),
+      AdminHandlers(ledger: ledger, metrics: { metrics.text }), HealthService(source: health),
     ])
+    metrics.begin(router, watchers: { [hub] in hub.watcherCount }, parts: { health.parts })
   }
 
   /// Hands the change feed to those who watch, until the task is cancelled.

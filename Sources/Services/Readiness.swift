@@ -37,6 +37,12 @@ public final class Readiness: HealthSource {
     }
   }
 
+  /// Each check, and whether it held when it was last looked at.
+  var parts: [(name: String, isServing: Bool)] {
+    let failing = state.withLock { $0.failing }
+    return checks.map { ($0.name, !failing.contains($0.name)) }
+  }
+
   public func subscribe(_ changed: @escaping @Sendable () -> Void) -> any AnyObject & Sendable {
     let id = state.withLock { state in
       state.watchers[state.next] = changed

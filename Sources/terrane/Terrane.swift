@@ -33,7 +33,7 @@ struct Terrane: AsyncParsableCommand {
       CreateCommand.self, WatchCommand.self, GetCommand.self, LogCommand.self, ListCommand.self, CancelCommand.self,
       RetryCommand.self, ReprocessCommand.self,
       DeleteCommand.self, UndeleteCommand.self, PurgeCommand.self, HealthCommand.self, CredentialsCommand.self,
-      AdminCommand.self, VersionCommand.self,
+      MetricsCommand.self, AdminCommand.self, VersionCommand.self,
     ])
 }
 

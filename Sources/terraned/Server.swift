@@ -42,7 +42,7 @@ struct Server {
         DataDirectory.Endpoint(
           rpc: "\(parts.address)", data_api: "http://\(address)", public_url: publicURL, pid: getpid(),
           version: TerraneVersion.current, roots: settings.roots, user: NSUserName()))
-      announce(parts.address, publicURL, directory)
+      announce(parts.address, publicURL, directory, metrics: parts.metricsPort?.address)
     } catch {
       await python.stop()
       await database.close(logger)
@@ -56,6 +56,7 @@ struct Server {
     directory.removeEndpoint()
     await parts.rpc.drain(grace: .seconds(10))
     await parts.rpc.shutdown()
+    await parts.metricsPort?.close()
     parts.feed.cancel()
     await parts.machine.stop()
     // What was changed to the last is written while names can still be looked up.
@@ -69,6 +70,7 @@ struct Server {
   private struct Parts {
     var rpc: RPCServer
     var address: ListeningAddress
+    var metricsPort: MetricsPort?
     var machine: CoreMachine
     var feed: Task<Void, Never>
     var events: EventLog
@@ -103,10 +105,12 @@ struct Server {
         path: store.principalsPath,
         onDamage: { [logger] in logger.error("the table of principals cannot be read: nobody is let in", error: $0) }))
     let readiness = Readiness(checks: readinessChecks(database, directory, python))
+    let metrics = Metrics(version: TerraneVersion.current)
     let services = DatasetServices(
       registry: registry, access: access,
       ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch),
-      sources: SourcePolicy(roots: settings.roots), health: readiness, publicURL: publicURL, epoch: epoch,
+      sources: SourcePolicy(roots: settings.roots), health: readiness, metrics: metrics, publicURL: publicURL,
+      epoch: epoch,
       logger: Logger(label: "services"))
 
     var configuration = ServerConfiguration(
@@ -115,9 +119,15 @@ struct Server {
         certificateChainPath: certificates.certificate, privateKeyPath: certificates.key,
         authorityPath: certificates.authority))
     configuration.limits.maxStreams = 10_000
+    configuration.metrics = metrics.server
+    if settings.accessLog { configuration.accessLog = Logger(label: "access") }
     let rpc = try RPCServer(
       configuration: configuration, router: services.router, authorizer: access, logger: Logger(label: "rpc"))
     let address = try await rpc.start()
+    var port: MetricsPort?
+    if let (host, number) = settings.metrics {
+      port = try await MetricsPort(host: host, port: number) { metrics.text }
+    }
     let feed = Task {
       await withDiscardingTaskGroup { group in
         group.addTask { await services.follow(machine.changes) }
@@ -125,7 +135,8 @@ struct Server {
       }
     }
     return Parts(
-      rpc: rpc, address: address, machine: machine, feed: feed, events: events, eventLines: eventLines)
+      rpc: rpc, address: address, metricsPort: port, machine: machine, feed: feed, events: events,
+      eventLines: eventLines)
   }
 
   /// What must work for the server to be ready: the database, the data API, room on the disk.
@@ -178,7 +189,8 @@ struct Server {
   }
 
   /// For the person who started it; the log is for machines.
-  private func announce(_ address: ListeningAddress, _ publicURL: String, _ directory: DataDirectory) {
+  private func announce(_ address: ListeningAddress, _ publicURL: String, _ directory: DataDirectory, metrics: String?)
+  {
     let roots = settings.roots.isEmpty ? "none (start with --root DIR)" : settings.roots.joined(separator: ", ")
     print(
       """
@@ -186,7 +198,7 @@ struct Server {
         RPC          \(address)   (TLS 1.3, client certificate)
         data API     \(publicURL)/
         files from   \(roots)
-        credentials  \(directory.credentials)/local-admin
+        credentials  \(directory.credentials)/local-admin\(metrics.map { "\n  metrics      http://\($0)/metrics" } ?? "")
       """)
     fflush(nil)
   }

@@ -29,6 +29,9 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: "Seconds from delete to purge (default 604800).") var purgeAfter: Int64?
   @Option(help: "Seconds that a replaced build stays (default 600).") var replacedWindow: Int64?
   @Option(help: "Memory a task may use, in MiB (default 2048).") var taskMemory: Int64?
+  @Option(help: "Address where Prometheus may read what the server counts (loopback only; default: none).")
+  var metrics: String?
+  @Flag(help: "Write a line for every call that ended.") var accessLog = false
   @Option(help: "trace, debug, info, notice, warning, error (default info).") var logLevel: String?
 }
 
@@ -56,6 +59,9 @@ struct Settings: Sendable {
   var purgeAfter: Int64
   var replacedWindow: Int64
   var taskMemory: Int64
+  /// Nil: no such port.
+  var metrics: (host: String, port: Int)?
+  var accessLog: Bool
   var logLevel: Logger.Level
 
   init(_ flags: SettingsOptions) throws(SettingsError) {
@@ -69,6 +75,7 @@ struct Settings: Sendable {
       case nil: return nil
       case let value as String: return value
       case let value as Int: return String(value)
+      case let value as Bool: return String(value)
       default: throw SettingsError("\(name) in the settings file is no text or number")
       }
     }
@@ -91,7 +98,7 @@ struct Settings: Sendable {
     roots = try list(flags.roots, "root").map(Self.absolute)
     (listenHost, listenPort) = try Self.address(try text(flags.listen, "listen") ?? "127.0.0.1:7411", "listen")
     (dataAPIHost, dataAPIPort) = try Self.address(try text(flags.dataAPI, "data-api") ?? "127.0.0.1:7480", "data-api")
-    guard ["127.0.0.1", "::1", "localhost"].contains(dataAPIHost) else {
+    guard Self.loopback.contains(dataAPIHost) else {
       throw SettingsError("--data-api binds loopback only (127.0.0.1 or ::1), not \(dataAPIHost)")
     }
     publicURL = try text(flags.publicURL, "public-url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
@@ -119,6 +126,16 @@ struct Settings: Sendable {
     purgeAfter = try number(flags.purgeAfter, "purge-after", 604_800, 0...31_536_000)
     replacedWindow = try number(flags.replacedWindow, "replaced-window", 600, 0...31_536_000)
     taskMemory = try number(flags.taskMemory, "task-memory", 2_048, 128...1_048_576)
+    metrics = try text(flags.metrics, "metrics").map { (given: String) throws(SettingsError) in
+      let address = try Self.address(given, "metrics")
+      guard Self.loopback.contains(address.0) else {
+        throw SettingsError("--metrics binds loopback only (127.0.0.1 or ::1), not \(address.0)")
+      }
+      return address
+    }
+    let wanted = try text(flags.accessLog ? "true" : nil, "access-log") ?? "false"
+    guard let accessLog = Bool(wanted) else { throw SettingsError("--access-log is true or false, not '\(wanted)'") }
+    self.accessLog = accessLog
     let level = try text(flags.logLevel, "log-level") ?? "info"
     guard let level = Logger.Level(rawValue: level) else { throw SettingsError("--log-level '\(level)' is no level") }
     logLevel = level
@@ -134,9 +151,12 @@ struct Settings: Sendable {
       ("task-program", taskProgram), ("database", databaseURL ?? "private"), ("postgres-bin", postgresBin),
       ("retry-window", "\(retryWindow)"),
       ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
+      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("access-log", "\(accessLog)"),
       ("log-level", "\(logLevel)"),
     ]
   }
+
+  private static let loopback: Set = ["127.0.0.1", "::1", "localhost"]
 
   /// The settings as YAML, as a settings file has them.
   var summary: String { named.map { "\($0.name): \($0.value)" }.joined(separator: "\n") }
@@ -145,7 +165,8 @@ struct Settings: Sendable {
     guard let path else { return [:] }
     let names: Set = [
       "data", "root", "listen", "data-api", "public-url", "tls-name", "slots", "user", "share", "task-program",
-      "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "log-level",
+      "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "metrics",
+      "access-log", "log-level",
     ]
     do {
       let text = try String(contentsOfFile: path, encoding: .utf8)

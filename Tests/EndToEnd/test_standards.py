@@ -83,3 +83,13 @@ def test_the_validator_of_stac_apis_finds_no_error(served: Server):
     # It ends with 0, too, where it fell over itself.
     said = done.stdout + done.stderr
     assert done.returncode == 0 and "Errors: none" in said, said[-4000:]
+
+
+def test_tls_is_what_mozilla_calls_modern(server: Server) -> None:
+    """TLS 1.3 only, with a client's certificate, and a certificate of our own authority that does not live long."""
+    command = [
+        str(Path(sys.executable).with_name("sslyze")), "--mozilla_config", "modern", "--certinfo", "--certinfo_ca_file",
+        str(server.data / "credentials/ca.pem"), f"localhost:{server.rpc_port}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "OK - Compliant" in done.stdout, done.stdout[-3000:]

@@ -27,6 +27,7 @@ import Testing
     "terrane.v1.DatasetService/UndeleteDataset": .editor,
     "terrane.v1.DatasetService/PurgeDataset": .editor,
     "terrane.v1.AdminService/Scan": .admin,
+    "terrane.v1.AdminService/GetMetrics": .admin,
   ]
 
   @Test func everyMethodAsksForItsRole() async throws {

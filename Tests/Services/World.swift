@@ -38,6 +38,7 @@ final class World: Sendable {
   let datasets: TestDatasets
   let driver: ChainDriver
   let services: DatasetServices
+  let metrics = Metrics(version: "test")
   let server: RPCServer
   let address: ListeningAddress
   let store: CredentialStore
@@ -62,13 +63,14 @@ final class World: Sendable {
     services = DatasetServices(
       registry: datasets.registry, access: access,
       ledger: LedgerScan(pool: datasets.pool, scratch: root + "/scratch"), sources: SourcePolicy(roots: ["/data"]),
-      health: Readiness(checks: []), publicURL: Self.publicURL, epoch: Self.epoch, logger: logger)
+      health: Readiness(checks: []), metrics: metrics, publicURL: Self.publicURL, epoch: Self.epoch, logger: logger)
     var configuration = ServerConfiguration(
       port: 0,
       tls: .server(
         certificateChainPath: certificates.certificate, privateKeyPath: certificates.key,
         authorityPath: certificates.authority))
     configuration.limits.maxStreams = 10_000
+    configuration.metrics = metrics.server
     server = try RPCServer(
       configuration: configuration, router: services.router, authorizer: access, logger: logger)
     address = try await server.start()

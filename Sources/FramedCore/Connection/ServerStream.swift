@@ -39,6 +39,8 @@ package final class ServerStream {
 
   /// The status END will carry.
   var end: EndStatus?
+  /// What END says, once that is chosen.
+  package var endCode: StatusCode? { end?.code }
   /// Fixed by the first cause while the handler still runs.
   var cause: EndStatus?
 

@@ -88,6 +88,7 @@ final class RoutedMethod: Sendable {
   let descriptor: MethodDescriptor
   let body: Body
   let defaultTimeout: Nanoseconds?
+  let counters = MethodCounters()
 
   init(descriptor: MethodDescriptor, body: Body) {
     self.descriptor = descriptor

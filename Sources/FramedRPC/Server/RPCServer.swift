@@ -32,7 +32,8 @@ public final class RPCServer: Sendable {
     self.configuration = configuration
     state = Mutex(State(tls: try TLSContext(configuration.tls, isServer: true)))
     environment = ServerEnvironment(
-      router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits))
+      router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits),
+      metrics: configuration.metrics, accessLog: configuration.accessLog)
     ownsGroup = configuration.eventLoopGroup == nil
     group =
       configuration.eventLoopGroup
@@ -86,6 +87,7 @@ public final class RPCServer: Sendable {
       engine: try TLSEngine(state.withLock { $0.tls }), session: session, executor: executor, isServer: true)
     session.channelHandler = handler
     try channel.pipeline.syncOperations.addHandler(handler)
+    environment.metrics.accepted()
     let draining = state.withLock { state in
       state.sessions[ObjectIdentifier(session)] = session
       return state.draining
@@ -94,6 +96,7 @@ public final class RPCServer: Sendable {
   }
 
   private func remove(_ session: ServerSession) {
+    environment.metrics.closed()
     let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
       state.sessions[ObjectIdentifier(session)] = nil
       guard state.sessions.isEmpty else { return [] }

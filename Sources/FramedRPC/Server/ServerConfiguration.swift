@@ -1,3 +1,4 @@
+public import Logging
 public import NIOCore
 
 /// How a server listens, and what it allows a connection.
@@ -10,6 +11,10 @@ public struct ServerConfiguration: Sendable {
   public var eventLoopGroup: (any EventLoopGroup)?
   public var eventLoopCount = 1
   public var limits = ServerLimits()
+  /// Where the server counts.
+  public var metrics = ServerMetrics()
+  /// Gets a line for every call that ended; `nil`: none.
+  public var accessLog: Logger?
 
   public init(host: String = "127.0.0.1", port: Int, tls: TLSConfiguration) {
     self.host = host

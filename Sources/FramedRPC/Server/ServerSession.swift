@@ -11,6 +11,8 @@ struct ServerEnvironment: Sendable {
   let authorizer: any Authorizer
   let logger: Logger
   let settings: ServerSettings
+  let metrics: ServerMetrics
+  let accessLog: Logger?
 }
 
 /// One connection on the server: the core's delegate, between frames and handlers.
@@ -22,6 +24,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   let executor: LoopExecutor
   let peerAddress: String
   private(set) var principal = Principal.anonymous
+  private var isEstablished = false
   weak var channelHandler: FramedChannelHandler?
   private let onClosed: @Sendable (ServerSession) -> Void
   private(set) lazy var connection = ServerConnection(
@@ -41,6 +44,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
 
   func established(_ engine: TLSEngine) throws(TLSEngine.Failure) {
     guard engine.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
+    isEstablished = true
     if let uri = engine.peerURI { principal = Principal(uri: uri) }
     if let expiry = engine.peerExpiry {
       var wall = timespec()
@@ -50,7 +54,9 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   }
 
   func failed(_ reason: String) {
+    if !isEstablished { environment.metrics.handshakeFailed() }
     if let violation = connection.violation {
+      environment.metrics.violated(violation.code)
       environment.logger.notice(
         "connection ended for a violation",
         metadata: ["peer": "\(peerAddress)", "code": "\(violation.code)", "reason": "\(violation.reason)"])
@@ -87,11 +93,14 @@ final class ServerSession: FramedSession, @unchecked Sendable {
 extension ServerSession: ServerConnectionDelegate {
   func admit(_ meta: CallMeta) -> Admission {
     guard let method = environment.router.methods[meta.method] else {
+      environment.metrics.unknownMethod()
       return .refused(EndStatus(.unimplemented, "no method \(meta.method)"))
     }
     do throws(RPCError) {
       try environment.authorizer.authorize(principal, method.descriptor)
     } catch {
+      method.counters.ended(error.code, after: nil)
+      logAccess(method, meta, error.code, nil)
       return .refused(error.endStatus)
     }
     switch method.body {
@@ -106,17 +115,28 @@ extension ServerSession: ServerConnectionDelegate {
     // The core hands back what `admit` gave it.
     let method = unsafeDowncast(method, to: RoutedMethod.self)
     guard case .sync(let handler) = method.body else { return .status(EndStatus(.internal, "not a sync method")) }
+    let began = FramedChannelHandler.clock
+    let reply: Reply
+    let code: StatusCode
     do {
-      return .message(try handler(request, context(method.descriptor, meta, deadline, nil)), trailers: [])
+      reply = .message(try handler(request, context(method.descriptor, meta, deadline, nil)), trailers: [])
+      code = .ok
     } catch {
-      return .status(status(of: error, method.descriptor))
+      let status = status(of: error, method.descriptor)
+      reply = .status(status)
+      code = status.code
     }
+    let took = FramedChannelHandler.clock - began
+    method.counters.ended(code, after: took)
+    logAccess(method, meta, code, took)
+    return reply
   }
 
   func start(_ stream: ServerStream, _ request: UnsafeRawBufferPointer) {
     let method = unsafeDowncast(stream.method, to: RoutedMethod.self)
     let call = ServerCall(session: self, stream: stream)
     stream.attachment = call
+    method.counters.started()
     let context = context(method.descriptor, stream.meta, stream.deadline, call.cancellation)
     do {
       switch method.body {
@@ -137,8 +157,31 @@ extension ServerSession: ServerConnectionDelegate {
   }
 
   func ended(_ stream: ServerStream, finished: Bool) {
-    call(of: stream)?.ended(finished: finished)
+    // A method that is answered inline was counted when it answered; one whose request never became whole did not begin.
+    if let call = call(of: stream) {
+      let method = unsafeDowncast(stream.method, to: RoutedMethod.self)
+      let code = stream.endCode ?? .unavailable
+      let took = connection.now - min(connection.now, stream.openedAt)
+      method.counters.ended(code, after: stream.isUnary ? took : nil, wasStarted: true)
+      logAccess(method, stream.meta, code, took)
+      call.ended(finished: finished)
+    }
     stream.attachment = nil
+  }
+
+  private func logAccess(_ method: RoutedMethod, _ meta: CallMeta, _ code: StatusCode, _ took: Nanoseconds?) {
+    guard let log = environment.accessLog else { return }
+    var fields: Logger.Metadata = [
+      "method": "\(method.descriptor.name)", "code": "\(code.name)", "peer": "\(peerAddress)",
+      "principal": "\(principal.uri)",
+    ]
+    if let took { fields["us"] = .stringConvertible(took / 1_000) }
+    if !meta.requestID.isEmpty {
+      fields["request_id"] = "\(meta.requestID.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())"
+    }
+    if !meta.traceparent.isEmpty { fields["traceparent"] = "\(meta.traceparent)" }
+    if meta.attempt > 0 { fields["attempt"] = .stringConvertible(meta.attempt) }
+    log.info("call", metadata: fields)
   }
 
   func snapshotNeeded(_ stream: ServerStream) -> Bool {

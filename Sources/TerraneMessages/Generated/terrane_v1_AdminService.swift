@@ -7,9 +7,11 @@ public import FramedRPC
 public enum AdminServiceMethods {
   /// Compares the ledger with what exists, both ways. Only reports; deletes nothing.
   public static let scan = MethodDescriptor(name: "terrane.v1.AdminService/Scan", idempotency: .idempotent, role: "admin", defaultTimeout: .milliseconds(120000))
+  /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
+  public static let getMetrics = MethodDescriptor(name: "terrane.v1.AdminService/GetMetrics", idempotency: .idempotent, role: "admin", defaultTimeout: .milliseconds(30000))
 
   /// In the schema's order.
-  public static let all: [MethodDescriptor] = [scan]
+  public static let all: [MethodDescriptor] = [scan, getMetrics]
 }
 
 /// For operators.
@@ -18,12 +20,17 @@ public enum AdminServiceMethods {
 public protocol AdminServiceServer: RPCService {
   /// Compares the ledger with what exists, both ways. Only reports; deletes nothing.
   func scan(_ request: ScanRequest, context: ServerCallContext) async throws -> ScanResponse
+  /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
+  func getMetrics(_ request: GetMetricsRequest, context: ServerCallContext) async throws -> GetMetricsResponse
 }
 
 extension AdminServiceServer {
   public func register(with router: inout RPCRouter) {
     router.unary(AdminServiceMethods.scan, ScanRequest.self, ScanResponse.self) { request, context in
       try await self.scan(request, context: context)
+    }
+    router.unary(AdminServiceMethods.getMetrics, GetMetricsRequest.self, GetMetricsResponse.self) { request, context in
+      try await self.getMetrics(request, context: context)
     }
   }
 }
@@ -39,5 +46,10 @@ public struct AdminServiceClient: Sendable {
   /// Compares the ledger with what exists, both ways. Only reports; deletes nothing.
   public func scan(_ request: ScanRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> ScanResponse {
     try await connection.unary(AdminServiceMethods.scan, request, ScanResponse.self, options: options)
+  }
+
+  /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
+  public func getMetrics(_ request: GetMetricsRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> GetMetricsResponse {
+    try await connection.unary(AdminServiceMethods.getMetrics, request, GetMetricsResponse.self, options: options)
   }
 }

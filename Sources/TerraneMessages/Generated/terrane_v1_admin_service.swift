@@ -6,6 +6,23 @@ package import CProtobufGuard
 public import FramedMessages
 public import ProtobufFacade
 
+public struct GetMetricsRequest: ProtobufMessage {
+  public init() {}
+}
+
+public struct GetMetricsResponse: ProtobufMessage {
+  /// OpenMetrics text, version 1.0.0: what Prometheus reads.
+  public var text: String = ""
+
+  public init() {}
+
+  public init(
+    text: String = ""
+  ) {
+    self.text = text
+  }
+}
+
 public struct ScanRequest: ProtobufMessage {
   public init() {}
 }
@@ -55,6 +72,74 @@ public struct ScanFinding: ProtobufMessage {
     self.kind = kind
     self.identifier = identifier
     self.detail = detail
+  }
+}
+
+extension GetMetricsRequest {
+  public static var protobufName: String { "terrane.v1.GetMetricsRequest" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    .object([])
+  }
+}
+
+extension GetMetricsRequest: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__GetMetricsRequest
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__get_metrics_request__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__get_metrics_request__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+  }
+}
+
+extension GetMetricsResponse {
+  public static var protobufName: String { "terrane.v1.GetMetricsResponse" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("text", JSONValue(self.text)))
+    return .object(members)
+  }
+}
+
+extension GetMetricsResponse: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__GetMetricsResponse
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__get_metrics_response__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__get_metrics_response__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.text = String(protobuf: c.pointee.text)
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.text = arena.string(self.text)
   }
 }
 

@@ -52,6 +52,33 @@ struct HealthCommand: AsyncParsableCommand {
   }
 }
 
+struct MetricsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "metrics", abstract: "Print what the server counts: calls, their times, connections, watchers.",
+    discussion: """
+      OpenMetrics text, as Prometheus reads it; with --json a line for each sample.
+      terraned --metrics 127.0.0.1:9464 gives the same to Prometheus itself.
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  func run() async throws {
+    try await Session.run(connection) { session in
+      let text = try await session.call {
+        try await AdminServiceClient($0).getMetrics(GetMetricsRequest(), options: $1).text
+      }
+      guard connection.output.json else { return Terminal.output.write(text) }
+      for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+        guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else {
+          continue
+        }
+        Terminal.output.line(
+          JSONValue.object([.init("sample", .string(String(line[..<space]))), .init("value", .number(value))]).text)
+      }
+    }
+  }
+}
+
 struct VersionCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "version", abstract: "Print the versions of this program and of this machine's server.")

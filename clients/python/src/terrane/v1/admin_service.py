@@ -16,6 +16,14 @@ class AdminServiceMethods:
         default_timeout=120.0,
     )
 
+    get_metrics = framedrpc.Method(
+        "terrane.v1.AdminService/GetMetrics",
+        _admin_service.GetMetricsRequest,
+        _admin_service.GetMetricsResponse,
+        idempotency=framedrpc.Idempotency.IDEMPOTENT,
+        default_timeout=30.0,
+    )
+
 
 class AdminServiceClient:
     """For operators.
@@ -45,6 +53,25 @@ class AdminServiceClient:
             traceparent=traceparent,
         )
 
+    def get_metrics(
+        self,
+        request: _admin_service.GetMetricsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        request_id: bytes | None = None,
+        traceparent: str | None = None,
+    ) -> _admin_service.GetMetricsResponse:
+        """What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine."""
+        return self.channel.unary(
+            AdminServiceMethods.get_metrics,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            request_id=request_id,
+            traceparent=traceparent,
+        )
+
 
 class AsyncAdminServiceClient:
     """For operators.
@@ -67,6 +94,25 @@ class AsyncAdminServiceClient:
         """Compares the ledger with what exists, both ways. Only reports; deletes nothing."""
         return await self.channel.unary(
             AdminServiceMethods.scan,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            request_id=request_id,
+            traceparent=traceparent,
+        )
+
+    async def get_metrics(
+        self,
+        request: _admin_service.GetMetricsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        request_id: bytes | None = None,
+        traceparent: str | None = None,
+    ) -> _admin_service.GetMetricsResponse:
+        """What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine."""
+        return await self.channel.unary(
+            AdminServiceMethods.get_metrics,
             request,
             timeout=timeout,
             metadata=metadata,

@@ -15,7 +15,7 @@ from framedrpc.v1 import options_pb2 as framedrpc_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eterrane/v1/admin_service.proto\x12\nterrane.v1\x1a\x1a\x66ramedrpc/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n\x0bScanRequest\"\xb9\x01\n\x0cScanResponse\x12+\n\nunexpected\x18\x01 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12(\n\x07missing\x18\x02 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12\x13\n\x0bledger_rows\x18\x03 \x01(\x03\x12\x0e\n\x06things\x18\x04 \x01(\x03\x12-\n\tscan_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0bScanFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\\\n\x0c\x41\x64minService\x12L\n\x04Scan\x12\x17.terrane.v1.ScanRequest\x1a\x18.terrane.v1.ScanResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xc0\xa9\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eterrane/v1/admin_service.proto\x12\nterrane.v1\x1a\x1a\x66ramedrpc/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetMetricsRequest\"\"\n\x12GetMetricsResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"\r\n\x0bScanRequest\"\xb9\x01\n\x0cScanResponse\x12+\n\nunexpected\x18\x01 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12(\n\x07missing\x18\x02 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12\x13\n\x0bledger_rows\x18\x03 \x01(\x03\x12\x0e\n\x06things\x18\x04 \x01(\x03\x12-\n\tscan_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0bScanFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xbc\x01\n\x0c\x41\x64minService\x12L\n\x04Scan\x12\x17.terrane.v1.ScanRequest\x1a\x18.terrane.v1.ScanResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xc0\xa9\x07\x12^\n\nGetMetrics\x12\x1d.terrane.v1.GetMetricsRequest\x1a\x1e.terrane.v1.GetMetricsResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xb0\xea\x01\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'terrane.v1.admin_service_pb2', globals())
@@ -24,12 +24,18 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   _ADMINSERVICE.methods_by_name['Scan']._options = None
   _ADMINSERVICE.methods_by_name['Scan']._serialized_options = b'\232\215\031\r\030\001\"\005admin(\300\251\007'
-  _SCANREQUEST._serialized_start=107
-  _SCANREQUEST._serialized_end=120
-  _SCANRESPONSE._serialized_start=123
-  _SCANRESPONSE._serialized_end=308
-  _SCANFINDING._serialized_start=310
-  _SCANFINDING._serialized_end=373
-  _ADMINSERVICE._serialized_start=375
-  _ADMINSERVICE._serialized_end=467
+  _ADMINSERVICE.methods_by_name['GetMetrics']._options = None
+  _ADMINSERVICE.methods_by_name['GetMetrics']._serialized_options = b'\232\215\031\r\030\001\"\005admin(\260\352\001'
+  _GETMETRICSREQUEST._serialized_start=107
+  _GETMETRICSREQUEST._serialized_end=126
+  _GETMETRICSRESPONSE._serialized_start=128
+  _GETMETRICSRESPONSE._serialized_end=162
+  _SCANREQUEST._serialized_start=164
+  _SCANREQUEST._serialized_end=177
+  _SCANRESPONSE._serialized_start=180
+  _SCANRESPONSE._serialized_end=365
+  _SCANFINDING._serialized_start=367
+  _SCANFINDING._serialized_end=430
+  _ADMINSERVICE._serialized_start=433
+  _ADMINSERVICE._serialized_end=621
 # @@protoc_insertion_point(module_scope)

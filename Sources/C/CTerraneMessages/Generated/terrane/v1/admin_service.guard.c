@@ -3,9 +3,20 @@
 #include "terrane/v1/admin_service.pb-c.h"
 
 extern const ProtobufGuardMessage google__protobuf__timestamp__guard_table;
+extern const ProtobufGuardMessage terrane__v1__get_metrics_request__guard_table;
+extern const ProtobufGuardMessage terrane__v1__get_metrics_response__guard_table;
 extern const ProtobufGuardMessage terrane__v1__scan_finding__guard_table;
 extern const ProtobufGuardMessage terrane__v1__scan_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__scan_response__guard_table;
+
+const ProtobufGuardMessage terrane__v1__get_metrics_request__guard_table = {&terrane__v1__get_metrics_request__descriptor, NULL, 0};
+const ProtobufGuardMessage *terrane__v1__get_metrics_request__guard(void) { return &terrane__v1__get_metrics_request__guard_table; }
+
+static const ProtobufGuardField terrane__v1__get_metrics_response__guard_fields[] = {
+  {NULL, 0, true},  // text
+};
+const ProtobufGuardMessage terrane__v1__get_metrics_response__guard_table = {&terrane__v1__get_metrics_response__descriptor, terrane__v1__get_metrics_response__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__get_metrics_response__guard(void) { return &terrane__v1__get_metrics_response__guard_table; }
 
 const ProtobufGuardMessage terrane__v1__scan_request__guard_table = {&terrane__v1__scan_request__descriptor, NULL, 0};
 const ProtobufGuardMessage *terrane__v1__scan_request__guard(void) { return &terrane__v1__scan_request__guard_table; }

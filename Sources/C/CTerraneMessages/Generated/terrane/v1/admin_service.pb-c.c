@@ -7,6 +7,96 @@
 #endif
 
 #include "terrane/v1/admin_service.pb-c.h"
+void   terrane__v1__get_metrics_request__init
+                     (Terrane__V1__GetMetricsRequest         *message)
+{
+  static const Terrane__V1__GetMetricsRequest init_value = TERRANE__V1__GET_METRICS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__get_metrics_request__get_packed_size
+                     (const Terrane__V1__GetMetricsRequest *message)
+{
+  assert(message->base.descriptor == &terrane__v1__get_metrics_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__get_metrics_request__pack
+                     (const Terrane__V1__GetMetricsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__get_metrics_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__get_metrics_request__pack_to_buffer
+                     (const Terrane__V1__GetMetricsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__get_metrics_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__GetMetricsRequest *
+       terrane__v1__get_metrics_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__GetMetricsRequest *)
+     protobuf_c_message_unpack (&terrane__v1__get_metrics_request__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__get_metrics_request__free_unpacked
+                     (Terrane__V1__GetMetricsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__get_metrics_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__get_metrics_response__init
+                     (Terrane__V1__GetMetricsResponse         *message)
+{
+  static const Terrane__V1__GetMetricsResponse init_value = TERRANE__V1__GET_METRICS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__get_metrics_response__get_packed_size
+                     (const Terrane__V1__GetMetricsResponse *message)
+{
+  assert(message->base.descriptor == &terrane__v1__get_metrics_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__get_metrics_response__pack
+                     (const Terrane__V1__GetMetricsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__get_metrics_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__get_metrics_response__pack_to_buffer
+                     (const Terrane__V1__GetMetricsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__get_metrics_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__GetMetricsResponse *
+       terrane__v1__get_metrics_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__GetMetricsResponse *)
+     protobuf_c_message_unpack (&terrane__v1__get_metrics_response__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__get_metrics_response__free_unpacked
+                     (Terrane__V1__GetMetricsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__get_metrics_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__scan_request__init
                      (Terrane__V1__ScanRequest         *message)
 {
@@ -142,6 +232,62 @@ void   terrane__v1__scan_finding__free_unpacked
   assert(message->base.descriptor == &terrane__v1__scan_finding__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+#define terrane__v1__get_metrics_request__field_descriptors NULL
+#define terrane__v1__get_metrics_request__field_indices_by_name NULL
+#define terrane__v1__get_metrics_request__number_ranges NULL
+const ProtobufCMessageDescriptor terrane__v1__get_metrics_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.GetMetricsRequest",
+  "GetMetricsRequest",
+  "Terrane__V1__GetMetricsRequest",
+  "terrane.v1",
+  sizeof(Terrane__V1__GetMetricsRequest),
+  0,
+  terrane__v1__get_metrics_request__field_descriptors,
+  terrane__v1__get_metrics_request__field_indices_by_name,
+  0,  terrane__v1__get_metrics_request__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__get_metrics_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__get_metrics_response__field_descriptors[1] =
+{
+  {
+    "text",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__GetMetricsResponse, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__get_metrics_response__field_indices_by_name[] = {
+  0,   /* field[0] = text */
+};
+static const ProtobufCIntRange terrane__v1__get_metrics_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor terrane__v1__get_metrics_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.GetMetricsResponse",
+  "GetMetricsResponse",
+  "Terrane__V1__GetMetricsResponse",
+  "terrane.v1",
+  sizeof(Terrane__V1__GetMetricsResponse),
+  1,
+  terrane__v1__get_metrics_response__field_descriptors,
+  terrane__v1__get_metrics_response__field_indices_by_name,
+  1,  terrane__v1__get_metrics_response__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__get_metrics_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 #define terrane__v1__scan_request__field_descriptors NULL
 #define terrane__v1__scan_request__field_indices_by_name NULL
 #define terrane__v1__scan_request__number_ranges NULL

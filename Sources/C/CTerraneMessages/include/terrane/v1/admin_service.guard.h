@@ -2,6 +2,8 @@
 #pragma once
 #include <CProtobufGuard.h>
 
+const ProtobufGuardMessage *terrane__v1__get_metrics_request__guard(void);
+const ProtobufGuardMessage *terrane__v1__get_metrics_response__guard(void);
 const ProtobufGuardMessage *terrane__v1__scan_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__scan_response__guard(void);
 const ProtobufGuardMessage *terrane__v1__scan_finding__guard(void);

@@ -16,6 +16,8 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/timestamp.pb-c.h"
 
+typedef struct Terrane__V1__GetMetricsRequest Terrane__V1__GetMetricsRequest;
+typedef struct Terrane__V1__GetMetricsResponse Terrane__V1__GetMetricsResponse;
 typedef struct Terrane__V1__ScanRequest Terrane__V1__ScanRequest;
 typedef struct Terrane__V1__ScanResponse Terrane__V1__ScanResponse;
 typedef struct Terrane__V1__ScanFinding Terrane__V1__ScanFinding;
@@ -25,6 +27,25 @@ typedef struct Terrane__V1__ScanFinding Terrane__V1__ScanFinding;
 
 
 /* --- messages --- */
+
+struct  Terrane__V1__GetMetricsRequest
+{
+  ProtobufCMessage base;
+};
+#define TERRANE__V1__GET_METRICS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__get_metrics_request__descriptor) \
+     }
+
+
+struct  Terrane__V1__GetMetricsResponse
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData text;
+};
+#define TERRANE__V1__GET_METRICS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__get_metrics_response__descriptor) \
+    , {0,NULL} }
+
 
 struct  Terrane__V1__ScanRequest
 {
@@ -63,6 +84,44 @@ struct  Terrane__V1__ScanFinding
     , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
+/* Terrane__V1__GetMetricsRequest methods */
+void   terrane__v1__get_metrics_request__init
+                     (Terrane__V1__GetMetricsRequest         *message);
+size_t terrane__v1__get_metrics_request__get_packed_size
+                     (const Terrane__V1__GetMetricsRequest   *message);
+size_t terrane__v1__get_metrics_request__pack
+                     (const Terrane__V1__GetMetricsRequest   *message,
+                      uint8_t             *out);
+size_t terrane__v1__get_metrics_request__pack_to_buffer
+                     (const Terrane__V1__GetMetricsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__GetMetricsRequest *
+       terrane__v1__get_metrics_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__get_metrics_request__free_unpacked
+                     (Terrane__V1__GetMetricsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__GetMetricsResponse methods */
+void   terrane__v1__get_metrics_response__init
+                     (Terrane__V1__GetMetricsResponse         *message);
+size_t terrane__v1__get_metrics_response__get_packed_size
+                     (const Terrane__V1__GetMetricsResponse   *message);
+size_t terrane__v1__get_metrics_response__pack
+                     (const Terrane__V1__GetMetricsResponse   *message,
+                      uint8_t             *out);
+size_t terrane__v1__get_metrics_response__pack_to_buffer
+                     (const Terrane__V1__GetMetricsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__GetMetricsResponse *
+       terrane__v1__get_metrics_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__get_metrics_response__free_unpacked
+                     (Terrane__V1__GetMetricsResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__ScanRequest methods */
 void   terrane__v1__scan_request__init
                      (Terrane__V1__ScanRequest         *message);
@@ -122,6 +181,12 @@ void   terrane__v1__scan_finding__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Terrane__V1__GetMetricsRequest_Closure)
+                 (const Terrane__V1__GetMetricsRequest *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__GetMetricsResponse_Closure)
+                 (const Terrane__V1__GetMetricsResponse *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__ScanRequest_Closure)
                  (const Terrane__V1__ScanRequest *message,
                   void *closure_data);
@@ -137,6 +202,8 @@ typedef void (*Terrane__V1__ScanFinding_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCMessageDescriptor terrane__v1__get_metrics_request__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__get_metrics_response__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__scan_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__scan_response__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__scan_finding__descriptor;
