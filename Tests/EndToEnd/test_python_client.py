@@ -41,7 +41,7 @@ def test_create_watch_read_delete(server: Server, sources: Path) -> None:
         spec = terrane.vector(sources / "world.gpkg", title="World")
         dataset = client.create_and_wait("python/world/v1", spec, on_progress=seen.append, timeout=120)
         assert dataset.dataset_key == terrane.dataset_key("python/world/v1")
-        assert dataset.status == terrane.Status.READY
+        assert terrane.status(dataset) is terrane.Status.READY
         assert dataset.result.feature_count == 177
         assert {status.dataset_key for status in seen} == {dataset.dataset_key}
         percents = [status.progress.percent for status in seen]
@@ -50,7 +50,7 @@ def test_create_watch_read_delete(server: Server, sources: Path) -> None:
         assert client.create("python/world/v1", spec).generation == dataset.generation
         items = server.get(f"{dataset.result.collections[0].items_url}?limit=1").json()
         assert items["numberMatched"] == 177 and len(items["features"]) == 1
-        assert client.delete("python/world/v1").status == terrane.Status.DELETED
+        assert terrane.status(client.delete("python/world/v1")) is terrane.Status.DELETED
         with pytest.raises(terrane.RpcError) as caught:
             client.create_and_wait("python/world/v1", terrane.vector("/nowhere/else.gpkg"))
         assert terrane.problem(caught.value).reason in ("SOURCE_OUTSIDE_ROOTS", "DATASET_DELETED")
@@ -142,11 +142,11 @@ def test_a_watch_through_kill_and_restart(victim: Server, big: Path, kind: str) 
     thread.join(240)
     assert not thread.is_alive() and "error" not in outcome, outcome
     dataset = outcome["dataset"]
-    assert isinstance(dataset, terrane.Dataset) and dataset.status == terrane.Status.READY
+    assert isinstance(dataset, terrane.Dataset) and terrane.status(dataset) is terrane.Status.READY
     updates = [(status.update_time.ToNanoseconds(), status.SerializeToString(deterministic=True)) for status in statuses]
     assert len(set(updates)) == len(updates), "a status came twice"
     assert [moment for moment, _ in updates] == sorted(moment for moment, _ in updates)
-    assert statuses[-1].status == terrane.Status.READY
+    assert terrane.status(statuses[-1]) is terrane.Status.READY
     # Every feature once, and nothing left over.
     assert_whole(server, name)
     items = server.get(f"{dataset.result.collections[0].items_url}?limit=1").json()

@@ -572,3 +572,70 @@ def test_cancelling_a_task_cancels_its_call(serve, credentials: Credentials) -> 
             assert await asyncio.to_thread(cancelled.wait, 10)
 
     asyncio.run(main())
+
+
+def test_closing_a_channel_wakes_every_thread_that_waits(serve, credentials: Credentials) -> None:
+    def script(peer: PeerConnection) -> None:
+        peer.hello()
+        while True:
+            peer.frame()
+
+    channel = Channel("127.0.0.1", serve(script).port, credentials)
+    codes: list[StatusCode] = []
+
+    def wait() -> None:
+        try:
+            channel.unary(UNARY, name("never"))
+        except RpcError as error:
+            codes.append(error.code)
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    channel.close()
+    for thread in threads:
+        thread.join(10)
+    assert codes == [StatusCode.CANCELLED] * 5
+    with pytest.raises(RpcError, match="closed"):
+        channel.unary(UNARY, name("late"))
+
+
+def test_a_watch_is_closed_from_another_thread(serve, credentials: Credentials) -> None:
+    def script(peer: PeerConnection) -> None:
+        peer.hello()
+        peer.data(peer.call(), status("k", 1), seq=1, epoch=1)
+        # It never says END.
+        while True:
+            peer.frame()
+
+    with Channel("127.0.0.1", serve(script).port, credentials) as channel:
+        stream = channel.latest(WATCH, name("w"))
+        seen, codes = threading.Event(), []
+
+        def watch() -> None:
+            try:
+                for _ in stream:
+                    seen.set()
+            except RpcError as error:
+                codes.append(error.code)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        assert seen.wait(10)
+        time.sleep(0.2)
+        stream.close()
+        thread.join(10)
+        assert codes == [StatusCode.CANCELLED]
+
+
+def test_a_server_that_dies_after_each_value_is_not_hammered(serve, connect: Connect) -> None:
+    def dies(peer: PeerConnection) -> None:
+        peer.hello()
+        peer.data(peer.call(), status("k", 1), seq=1, epoch=1)
+
+    server = serve(dies)
+    with pytest.raises(RpcError):
+        connect(server).watch(timeout=2.5)
+    # 0.2, 0.32, 0.51, 0.82 … seconds, give or take a fifth.
+    assert server.connections <= 6

@@ -15,7 +15,7 @@ from .core import ClientCore
 from .errors import RpcError, StatusCode
 from .follow import Event, Follower, Value
 from .method import Method, Request, Response
-from .policy import Backoff, Retry, RetryBudget, may_resume
+from .policy import GOOD_LIFE, Backoff, Retry, RetryBudget, may_resume
 from .stream import Stream as CoreStream
 from .tls import Credentials, check_protocol
 from .v1.wire_pb2 import ResumePoint
@@ -30,7 +30,6 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, max_message: int) -> None:
         self.core = ClientCore(max_message=max_message, answers_pings=True, on_change=self._changed)
-        self.opened = time.monotonic()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -235,6 +234,7 @@ class AsyncLatestStream(Generic[Value]):
         self._follower: Follower[Value] = Follower(method.response, method.key_field, after)
         self._backoff = Backoff()
         self._silence: float | None = None
+        self._began = 0.0
         self._attempts = self._failures = 0
         self._answered = False
         self._running: AsyncGenerator[Event[Value], None] | None = None
@@ -264,6 +264,7 @@ class AsyncLatestStream(Generic[Value]):
         head = self._heads.head(self._attempts, self._deadline, self._follower.place)
         self._attempts += 1
         self._follower.begins()
+        self._began = time.monotonic()
         self._silence = None
         stream = connection.call(head, self._body, is_unary=False)
         try:
@@ -275,7 +276,6 @@ class AsyncLatestStream(Generic[Value]):
                 if stream.inbox:
                     message = stream.inbox[0]
                     self._answered = True
-                    self._backoff.reset()
                     if message.meta.HasField("silence_ms"):
                         self._silence = message.meta.silence_ms / 1000
                     try:
@@ -304,6 +304,8 @@ class AsyncLatestStream(Generic[Value]):
         self._failures += 1
         if not may_resume(error, self._answered, self._failures):
             raise error
+        if time.monotonic() - self._began > GOOD_LIFE:
+            self._backoff.reset()
         wait = self._backoff.next() if error.retry_after is None else error.retry_after
         if self._deadline is not None and time.monotonic() + wait >= self._deadline:
             raise deadline_exceeded(self._method) from error

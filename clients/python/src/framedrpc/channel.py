@@ -37,7 +37,6 @@ class Channel:
         self._connect_timeout = connect_timeout
         self._max_message = max_message
         self._budget = RetryBudget()
-        self._backoff = Backoff()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._is_closed = False
@@ -103,8 +102,6 @@ class Channel:
                 raise RpcError(StatusCode.CANCELLED, "the channel is closed")
             if self._connection is not None and self._connection.is_usable:
                 return self._connection
-            if self._connection is not None and time.monotonic() - self._connection.opened > GOOD_LIFE:
-                self._backoff.reset()
             try:
                 self._connection = Connection(
                     self.host, self.port, self._credentials, self._connect_timeout, self._max_message
@@ -141,6 +138,7 @@ class LatestStream(Generic[Value]):
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._follower: Follower[Value] = Follower(method.response, method.key_field, after)
         self._backoff = Backoff()
+        self._began = 0.0
         self._open: tuple[Connection, CoreStream] | None = None
         self._silence: float | None = None
         self._attempts = self._failures = 0
@@ -169,6 +167,7 @@ class LatestStream(Generic[Value]):
         head = self._heads.head(self._attempts, self._deadline, self._follower.place)
         self._attempts += 1
         self._follower.begins()
+        self._began = time.monotonic()
         self._silence = None
         stream = connection.call(head, self._body, is_unary=False)
         self._open = (connection, stream)
@@ -178,7 +177,6 @@ class LatestStream(Generic[Value]):
             if stream.inbox:
                 message = stream.inbox[0]
                 self._answered = True
-                self._backoff.reset()
                 if message.meta.HasField("silence_ms"):
                     self._silence = message.meta.silence_ms / 1000
                 try:
@@ -214,6 +212,8 @@ class LatestStream(Generic[Value]):
         self._failures += 1
         if self._is_closed or not may_resume(error, self._answered, self._failures):
             raise error
+        if time.monotonic() - self._began > GOOD_LIFE:
+            self._backoff.reset()
         wait = self._backoff.next() if error.retry_after is None else error.retry_after
         if self._deadline is not None and time.monotonic() + wait >= self._deadline:
             raise deadline_exceeded(self._method) from error

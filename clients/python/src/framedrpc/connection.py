@@ -40,7 +40,6 @@ class Connection:
         except BaseException:
             self._socket.close()
             raise
-        self.opened = time.monotonic()
         self.lock = threading.Lock()
         self._arrived = threading.Condition(self.lock)
         self._is_read = False
@@ -121,7 +120,7 @@ class Connection:
         with self.lock:
             self.core.cancel(stream, reason, error)
             self._flush()
-            self._arrived.notify_all()
+            self._nudge()
 
     def leave(self, stream: Stream, error: RpcError) -> None:
         """The stream's deadline has passed: the server knows it, too, and is told only where no END comes."""
@@ -168,7 +167,8 @@ class Connection:
         """Takes what has arrived, and answers what the protocol answers by itself."""
         if self._is_woken:
             self._is_woken = False
-            self._woken.recv(64)
+            if self._woken.fileno() >= 0:
+                self._woken.recv(64)
         try:
             while True:
                 data = self._socket.recv(_READ)
@@ -205,19 +205,27 @@ class Connection:
             self._unsent = b""
         except BlockingIOError:
             self._unsent = data
-            if self._is_read and not self._is_woken:
-                self._is_woken = True
-                self._wake.send(b"!")
+            self._nudge()
         except OSError as error:
             self._end(f"the connection was lost: {error}")
             return
         if self.core.is_closing and not self._unsent:
             self._end(self.core.going_away or "the connection was closed")
 
+    def _nudge(self) -> None:
+        """Lets every thread that waits look again: those that wait for the reader, and the reader itself."""
+        self._arrived.notify_all()
+        if self._is_read and not self._is_woken and self._wake.fileno() >= 0:
+            self._is_woken = True
+            self._wake.send(b"!")
+
     def _end(self, reason: str) -> None:
         self.core.lost(reason)
-        self._arrived.notify_all()
+        self._nudge()
         if self._socket.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                # Closing alone would not wake a thread that polls it.
+                self._socket.shutdown(socket.SHUT_RDWR)
             for end in (self._socket, self._wake, self._woken):
                 with contextlib.suppress(KeyError, ValueError, OSError):
                     self._poll.unregister(end)

@@ -12,7 +12,7 @@ from .aio import AsyncClient, connect_async
 from .client import Client, connect
 from .locate import NoServer
 from .names import dataset_key, name, reference, text_of
-from .outcome import DatasetFailed, ProgressLine, Status, problem, status_word
+from .outcome import DatasetFailed, ProgressLine, Status, problem, status
 from .specs import vector
 from .v1.dataset_pb2 import Dataset, DatasetName, DatasetSpec, DatasetStatus
 from .v1.problem_pb2 import Problem
@@ -20,5 +20,5 @@ from .v1.problem_pb2 import Problem
 __all__ = [
     "AsyncClient", "Client", "Dataset", "DatasetFailed", "DatasetName", "DatasetSpec", "DatasetStatus", "NoServer", "Problem",
     "ProgressLine", "RpcError", "Status", "StatusCode", "connect", "connect_async", "dataset_key", "name", "problem", "reference",
-    "status_word", "text_of", "vector",
+    "status", "text_of", "vector",
 ]  # fmt: skip

@@ -15,8 +15,10 @@ OnProgress = Callable[[DatasetStatus], object]
 
 
 class Status(enum.IntEnum):
-    """The outward status of a dataset; `dataset.status` compares with it."""
+    """The outward status of a dataset."""
 
+    #: Also one that this version does not know: not an end.
+    UNKNOWN = 0
     REQUESTED = 1
     PROVISIONING = 2
     PROCESSING = 3
@@ -61,13 +63,12 @@ def problem(error: RpcError) -> Problem | None:
     return error.detail(Problem)
 
 
-def status_word(status: DatasetStatus | Dataset) -> str:
-    """`ready`, `processing` …"""
+def status(of: DatasetStatus | Dataset) -> Status:
+    """The status of a record, or of what a watch says."""
     try:
-        return Status(status.status).name.lower()
+        return Status(int(of.status))
     except ValueError:
-        # Of a server that is newer than this client.
-        return f"status {status.status}"
+        return Status.UNKNOWN
 
 
 class ProgressLine:
@@ -78,15 +79,15 @@ class ProgressLine:
         self._step = ""
         self._shown = 0
 
-    def __call__(self, status: DatasetStatus) -> None:
-        progress = status.progress
-        step = f"{progress.step_number}/{progress.step_count or '?'} {progress.step}" if progress.step else status_word(status)
+    def __call__(self, told: DatasetStatus) -> None:
+        progress = told.progress
+        step = f"{progress.step_number}/{progress.step_count or '?'} {progress.step}" if progress.step else status(told).name.lower()
         if self._stream.isatty():
             filled = round(progress.percent / 5)
             line = f"[{'#' * filled}{'.' * (20 - filled)}] {progress.percent:3.0f} %  {step}  {progress.message}"
             self._stream.write("\r" + line[:119].ljust(self._shown))
             self._shown = len(line[:119])
-            if progress.percent >= 100:
+            if status(told) in (Status.READY, Status.FAILED, Status.CANCELLED):
                 self._stream.write("\n")
         elif step != self._step:
             self._stream.write(f"{progress.percent:3.0f} %  {step}  {progress.message}\n")
