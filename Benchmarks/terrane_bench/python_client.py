@@ -13,7 +13,7 @@ from concurrent import futures
 from pathlib import Path
 
 from .programs import CHECKOUT
-from .results import Results
+from .results import Results, commit
 
 sys.path[:0] = [str(CHECKOUT / "clients/python/src"), str(CHECKOUT / "clients/python/tests")]
 import framedrpc  # noqa: E402
@@ -204,7 +204,7 @@ def main() -> int:
                 mine, peers = ([pair[place] for pair in found[f"{kind} {side}"]] for side in ("ours", "grpc"))
                 results.add(f"{kind}_{what}_cpu", "us", mine, "grpcio", peers, must="ratio <= 0.5")
             results.say(f"{kind}: " + ", ".join(f"{statistics.median(p[0] for p in found[f'{kind} {s}']):.0f} us a call {s}" for s in ("ours", "grpc")))
-        versions = {"grpcio": grpc.__version__, "python": sys.version.split()[0]}
+        versions = {"commit": commit(), "grpcio": grpc.__version__, "Python": sys.version.split()[0]}
         return results.finish(versions)
     finally:
         for server in servers.values():

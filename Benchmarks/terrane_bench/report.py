@@ -15,15 +15,22 @@ def section(document: dict) -> str:
     machine, versions = document["machine"], document["versions"]
     lines = [
         f"## {document['title']}", "",
-        f"`make bench-{document['benchmark']}` at {document['at']}, commit {versions.get('commit', '')}: {machine['cores']} cores "
+        f"`make bench-{document['benchmark'].replace('_', '-')}` at {document['at']}, commit {versions.get('commit', '')}: {machine['cores']} cores "
         f"({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, load {machine['load_at_start']} before it began. "
-        f"PostgreSQL {versions['postgresql']}, PostGIS {versions['postgis']}, {versions['gdal']}.", "",
+        f"{programs(versions)}.", "",
         "Settings: " + "; ".join(f"{name} {value}" for name, value in document["settings"].items()) + ".", "",
         "| metric | ours | peer | | ratio | must | goal |", "|---|--:|--:|---|--:|---|---|",
         *("| " + " | ".join(row(entry)) + " |" for entry in document["results"]), "",
         "What is unfair about it:", *(f"- {text}" for text in document["unfair"]), "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def programs(versions: dict[str, str]) -> str:
+    """What the figures are of, where they are not of this checkout."""
+    if "postgresql" in versions:
+        return f"PostgreSQL {versions['postgresql']}, PostGIS {versions['postgis']}, {versions['gdal']}"
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if name != "commit")
 
 
 def generated() -> str:

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from framedrpc import Credentials  # noqa: E402
+from both import Asyncio, Blocking, Connect  # noqa: E402
 from peer import Peer, Script, make_credentials  # noqa: E402
 
 
@@ -29,3 +30,16 @@ def serve(credentials: Credentials) -> Iterator[Callable[..., Peer]]:
     for peer in peers:
         peer.close()
         assert not peer.errors
+
+
+@pytest.fixture(params=[Blocking, Asyncio], ids=["blocking", "asyncio"])
+def connect(request: pytest.FixtureRequest, credentials: Credentials) -> Iterator[Connect]:
+    made = []
+
+    def start(peer: Peer, **more: float) -> Blocking | Asyncio:
+        made.append(request.param(peer, credentials, **more))
+        return made[-1]
+
+    yield start
+    for client in made:
+        client.close()
