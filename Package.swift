@@ -110,7 +110,12 @@ let package = Package(
     swift("DatasetTasks", ["Geospatial", "JobTypes", "TaskProtocol", "CPostgreSQL"]),
 
     // The command line's logic, apart from its options.
-    swift("CommandLineClient", ["TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade"]),
+    swift(
+      "CommandLineClient",
+      [
+        "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
 
     // The RPC face, and programs: wiring only.
     swift(
@@ -167,7 +172,9 @@ let package = Package(
         "Services", "Datasets", "DatasetsTesting", "CoreMachine", "PostgreSQL", "PostgreSQLTesting", "JobTypes",
         "TaskProtocol", "Credentials", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging,
       ]),
-    tests("CommandLineClient", ["CommandLineClient", "TerraneMessages", "FramedRPC", "ProtobufFacade"]),
+    tests(
+      "CommandLineClient",
+      ["CommandLineClient", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", "KindsMessages"]),
 
     // Every kind of field, for the tests of the generated code.
     .target(

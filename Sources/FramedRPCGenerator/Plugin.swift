@@ -6,6 +6,7 @@ internal import SwiftProtobufPluginLibrary
 /// - `emit=c`: C structs, guard tables, umbrella header and module map of the C target `module`;
 /// - `emit=swift`: value types of the Swift module `module` over the C module `c_module`;
 /// - `emit=swift_services`: client and server stubs;
+/// - `emit=swift_schema`: the schema as bytes, for reflection;
 /// - `emit=python`: client stubs against the package `framedrpc`, beside protoc's own `--python_out`;
 /// - `emit=markdown`: one page, api.md, that describes all of it; `title` is its heading;
 /// - `imports=A+B`: modules that the generated Swift imports besides, for types of files not generated in this run.
@@ -54,6 +55,8 @@ public enum Plugin {
         schema)
     case "swift_services":
       return try SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
+    case "swift_schema":
+      return try SchemaEmitter(module: option("module")).emit(request.protoFile)
     case "python":
       return try PythonEmitter().emit(schema)
     case "markdown":

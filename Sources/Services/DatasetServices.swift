@@ -24,9 +24,15 @@ public final class DatasetServices: Sendable {
     router = RPCRouter([
       DatasetHandlers(registry: registry, hub: hub, access: access, mapping: mapping, policy: sources, logger: logger),
       AdminHandlers(ledger: ledger, metrics: { metrics.text }), HealthService(source: health),
+      ReflectionService(services: Self.names, fileDescriptorSet: TerraneMessagesSchema.fileDescriptorSet),
     ])
     metrics.begin(router, watchers: { [hub] in hub.watcherCount }, parts: { health.parts })
   }
+
+  /// What reflection shows.
+  private static let names = [
+    "terrane.v1.DatasetService", "terrane.v1.AdminService", "grpc.health.v1.Health", "framedrpc.v1.ReflectionService",
+  ]
 
   /// Hands the change feed to those who watch, until the task is cancelled.
   public func follow(_ feed: ChangeFeed) async { await hub.follow(feed) }

@@ -33,7 +33,8 @@ struct Terrane: AsyncParsableCommand {
       CreateCommand.self, WatchCommand.self, GetCommand.self, LogCommand.self, ListCommand.self, CancelCommand.self,
       RetryCommand.self, ReprocessCommand.self,
       DeleteCommand.self, UndeleteCommand.self, PurgeCommand.self, HealthCommand.self, CredentialsCommand.self,
-      MetricsCommand.self, AdminCommand.self, VersionCommand.self,
+      MetricsCommand.self, ServicesCommand.self,
+      DescribeCommand.self, CallCommand.self, AdminCommand.self, VersionCommand.self,
     ])
 }
 
