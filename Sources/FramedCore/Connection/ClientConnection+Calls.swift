@@ -43,6 +43,13 @@ extension ClientConnection {
       stream.sendWindow = SendWindow(peer.initialCredit)
       stream.state = .sending
       streams[stream.id] = stream
+      if !stream.isUnary {
+        if let wanted = stream.meta.maxSilenceMs {
+          stream.silence = min(max(.milliseconds(UInt64(wanted)), Limits.silenceLeast), Limits.silenceMost)
+        }
+        stream.heard(now)
+        arm(stream.silentAt)
+      }
       // Ids must leave in their order: CALL goes out here, only later fragments take turns.
       writeCall(stream)
     }
@@ -162,6 +169,18 @@ extension ClientConnection {
 
   // MARK: Timers
 
+  /// Nothing of a stream came for three times the silence its server keeps. Where nothing came at all, the connection is dead
+  /// though nobody was told (a proxy, a cable); else only the stream is, and the rest goes on.
+  private func goneSilent(_ stream: ClientStream) {
+    stream.silentAt = .never
+    guard phase != .closing, !stream.answered else { return }
+    if now - lastReceived >= ClientStream.silences * stream.silence {
+      return connectionLost("the server went silent")
+    }
+    cancelOnWire(stream, .unspecified)
+    answer(stream, EndStatus(.unavailable, "the stream went silent"))
+  }
+
   package func advance() {
     guard now >= nextTimer, phase != .closing else { return }
     nextTimer = .never
@@ -181,6 +200,7 @@ extension ClientConnection {
 
   private func expire(_ stream: ClientStream) {
     if now >= stream.cancelAt { cancelOnWire(stream, .deadline) }
+    if now >= stream.silentAt { goneSilent(stream) }
     guard now >= stream.deadline, !stream.answered else { return }
     // The server ends it by itself; CANCEL only if it does not.
     stream.cancelAt = now + settings.cancelDelay

@@ -9,11 +9,16 @@ extension ClientConnection {
     }
     guard !stream.answered else { return }
     let flags = frame.header.flags
+    if !stream.isUnary {
+      stream.heard(now)
+      arm(stream.silentAt)
+    }
     if flags.contains(.noMessage) {
       guard frame.body.isEmpty, !flags.contains(.more), !stream.isUnary else {
         return breach(stream, "NO_MESSAGE with a message")
       }
       guard let meta = DataMeta(metadata: frame.meta) else { return breach(stream, "metadata is not protobuf") }
+      listen(stream, meta)
       return delegate.message(stream, StreamMessage(meta: meta, bytes: nil, conflated: false))
     }
     if !stream.inMessage {
@@ -25,6 +30,7 @@ extension ClientConnection {
       if let size = meta.messageBytes, size > UInt64(settings.maxMessage) {
         return breach(stream, "message of \(size) bytes, at most \(settings.maxMessage)", .resourceExhausted)
       }
+      listen(stream, meta)
       stream.inMessage = true
       stream.partialMeta = meta
       stream.partialSize = meta.messageBytes
@@ -46,6 +52,14 @@ extension ClientConnection {
       meta: stream.partialMeta ?? DataMeta(), bytes: stream.partial, conflated: stream.partialConflated)
     clearPartial(stream)
     delegate.message(stream, message)
+  }
+
+  /// The first DATA says how long the server may be silent.
+  private func listen(_ stream: ClientStream, _ meta: DataMeta) {
+    guard let silence = meta.silenceMs, silence > 0 else { return }
+    stream.silence = .milliseconds(UInt64(silence))
+    stream.heard(now)
+    arm(stream.silentAt)
   }
 
   func handleEnd(_ frame: Frame) throws(ConnectionViolation) {

@@ -25,6 +25,8 @@ package final class ClientConnection {
   var streams: [UInt32: ClientStream] = [:]
   var nextID: UInt32
   var helloDeadline: Nanoseconds
+  /// When the last byte came.
+  var lastReceived: Nanoseconds
 
   var pingAck: UInt64?
   var controlQueue: [ClientStream] = []
@@ -41,6 +43,7 @@ package final class ClientConnection {
     self.now = now
     self.delegate = delegate
     nextID = firstStream
+    lastReceived = now
     helloDeadline = now + settings.helloTimeout
     output.append(Limits.preface)
     output.appendHello(settings.hello.protobufBytes())
@@ -66,6 +69,7 @@ package final class ClientConnection {
   }
 
   package func processInput() {
+    lastReceived = now
     do throws(ConnectionViolation) {
       try readFrames()
     } catch {

@@ -62,6 +62,10 @@ package final class ClientStream {
   /// The caller has its answer; what still comes is dropped until END.
   var answered = false
 
+  /// Streams: the longest silence the server said it keeps, and when its patience is spent three times over.
+  var silence = Limits.silenceDefault
+  var silentAt = Nanoseconds.never
+
   var deadline: Nanoseconds
   var cancelAt = Nanoseconds.never
 
@@ -73,7 +77,11 @@ package final class ClientStream {
     self.deadline = deadline
   }
 
-  var nextTimer: Nanoseconds { min(deadline, cancelAt) }
+  var nextTimer: Nanoseconds { min(min(deadline, cancelAt), silentAt) }
+
+  /// Something of the stream came.
+  func heard(_ now: Nanoseconds) { silentAt = now + Self.silences * silence }
+  static let silences: Nanoseconds = 3
 }
 
 /// One DATA message or bookmark of a stream.

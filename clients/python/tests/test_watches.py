@@ -6,7 +6,7 @@ import time
 import pytest
 from both import Connect
 from framedrpc import Channel, Credentials, Event, RpcError, StatusCode
-from framedrpc.wire import CANCEL, CREDIT
+from framedrpc.wire import CANCEL, CREDIT, PING, frame
 from methods import WATCH, name, status
 from peer import PeerConnection
 
@@ -119,6 +119,10 @@ def test_a_silent_stream_is_taken_for_dead(serve, connect: Connect) -> None:
         peer.hello()
         call = peer.call()
         peer.data(call, status("k", 1), seq=1, epoch=1, silence_ms=100)
+        # The connection lives: only the stream has nothing to say.
+        for _ in range(10):
+            peer.send(frame(PING, 0, 0, 0, bytes(8)))
+            time.sleep(0.05)
         assert peer.until(CANCEL)[3] == call.stream
         again = peer.call()
         assert again.meta.resume.after_seq == 1
@@ -128,6 +132,25 @@ def test_a_silent_stream_is_taken_for_dead(serve, connect: Connect) -> None:
     server = serve(silent)
     assert values(connect(server).watch()) == [("k", 1)]
     assert server.connections == 1
+
+
+def test_a_dead_connection_is_replaced(serve, connect: Connect) -> None:
+    def dead(peer: PeerConnection) -> None:
+        peer.hello()
+        peer.data(peer.call(), status("k", 1), seq=1, epoch=1, silence_ms=100)
+        time.sleep(5)
+
+    def alive(peer: PeerConnection) -> None:
+        peer.hello()
+        call = peer.call()
+        assert call.meta.resume.after_seq == 1
+        peer.data(call, status("k", 2), seq=2, epoch=1)
+        peer.end(call)
+        peer.call()
+
+    server = serve(dead, alive)
+    assert values(connect(server).watch()) == [("k", 1), ("k", 2)]
+    assert server.connections == 2
 
 
 def test_an_error_that_is_final_is_raised(serve, connect: Connect) -> None:

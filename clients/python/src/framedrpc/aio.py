@@ -15,14 +15,13 @@ from .core import ClientCore
 from .errors import RpcError, StatusCode
 from .follow import Event, Follower, Value
 from .method import Method, Request, Response
-from .policy import GOOD_LIFE, Backoff, Retry, RetryBudget, may_resume
+from .policy import DEFAULT_SILENCE, GOOD_LIFE, SILENCES, Backoff, Retry, RetryBudget, may_resume
 from .stream import Stream as CoreStream
 from .tls import Credentials, check_protocol
 from .v1.wire_pb2 import ResumePoint
 from .wire import CANCEL_CALLER, CANCEL_DEADLINE
 
 _CANCEL_DELAY = 1.0
-_SILENCES = 3
 
 
 class _Connection(asyncio.Protocol):
@@ -30,6 +29,8 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, max_message: int) -> None:
         self.core = ClientCore(max_message=max_message, answers_pings=True, on_change=self._changed)
+        #: When the last byte came, of time.monotonic().
+        self.last_received = time.monotonic()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,6 +44,7 @@ class _Connection(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
+        self.last_received = time.monotonic()
         self.core.receive(data)
         self.flush()
 
@@ -103,6 +105,12 @@ class _Connection(asyncio.Protocol):
     def taken(self, stream: CoreStream) -> None:
         self.core.taken(stream, stream.inbox.popleft())
         self.flush()
+
+    def abandon(self, reason: str) -> None:
+        """The connection is dead, though nobody was told."""
+        self.core.lost(reason)
+        if self._transport is not None:
+            self._transport.abort()
 
     async def close(self) -> None:
         self.core.close()
@@ -233,7 +241,7 @@ class AsyncLatestStream(Generic[Value]):
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._follower: Follower[Value] = Follower(method.response, method.key_field, after)
         self._backoff = Backoff()
-        self._silence: float | None = None
+        self._silence = DEFAULT_SILENCE
         self._began = 0.0
         self._attempts = self._failures = 0
         self._answered = False
@@ -265,13 +273,16 @@ class AsyncLatestStream(Generic[Value]):
         self._attempts += 1
         self._follower.begins()
         self._began = time.monotonic()
-        self._silence = None
+        self._silence = DEFAULT_SILENCE
         stream = connection.call(head, self._body, is_unary=False)
         try:
             while True:
                 if not await connection.wait(stream, self._until()):
                     if self._deadline is not None and time.monotonic() >= self._deadline:
                         raise deadline_exceeded(self._method)
+                    if time.monotonic() - connection.last_received >= SILENCES * self._silence:
+                        # Not the stream alone: nothing came at all, and the next attempt needs another connection.
+                        connection.abandon("the connection went silent")
                     raise RpcError(StatusCode.UNAVAILABLE, "the stream went silent")
                 if stream.inbox:
                     message = stream.inbox[0]
@@ -294,9 +305,9 @@ class AsyncLatestStream(Generic[Value]):
         finally:
             connection.cancel(stream, CANCEL_CALLER, RpcError(StatusCode.CANCELLED, "the stream was closed"))
 
-    def _until(self) -> float | None:
-        silent = None if self._silence is None else time.monotonic() + _SILENCES * self._silence
-        return min((moment for moment in (silent, self._deadline) if moment is not None), default=None)
+    def _until(self) -> float:
+        silent = time.monotonic() + SILENCES * self._silence
+        return silent if self._deadline is None else min(silent, self._deadline)
 
     async def _pause(self, error: RpcError) -> None:
         """Waits for the next attempt, or raises the error where there is none."""

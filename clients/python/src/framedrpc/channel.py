@@ -13,14 +13,11 @@ from .connection import Connection, unreachable
 from .errors import RpcError, StatusCode
 from .follow import Event, Follower, Value
 from .method import Method, Request, Response
-from .policy import GOOD_LIFE, Backoff, Retry, RetryBudget, may_resume
+from .policy import DEFAULT_SILENCE, GOOD_LIFE, SILENCES, Backoff, Retry, RetryBudget, may_resume
 from .stream import Stream as CoreStream
 from .tls import Credentials
 from .v1.wire_pb2 import ResumePoint
 from .wire import CANCEL_CALLER
-
-#: A stream that was silent for so many times what its server promised is taken for dead.
-_SILENCES = 3
 
 
 class Channel:
@@ -140,7 +137,7 @@ class LatestStream(Generic[Value]):
         self._backoff = Backoff()
         self._began = 0.0
         self._open: tuple[Connection, CoreStream] | None = None
-        self._silence: float | None = None
+        self._silence = DEFAULT_SILENCE
         self._attempts = self._failures = 0
         self._answered = False
         self._is_closed = False
@@ -168,7 +165,7 @@ class LatestStream(Generic[Value]):
         self._attempts += 1
         self._follower.begins()
         self._began = time.monotonic()
-        self._silence = None
+        self._silence = DEFAULT_SILENCE
         stream = connection.call(head, self._body, is_unary=False)
         self._open = (connection, stream)
         while True:
@@ -194,15 +191,18 @@ class LatestStream(Generic[Value]):
                     raise stream.error
                 return
 
-    def _until(self) -> float | None:
-        silent = None if self._silence is None else time.monotonic() + _SILENCES * self._silence
-        return min((moment for moment in (silent, self._deadline) if moment is not None), default=None)
+    def _until(self) -> float:
+        silent = time.monotonic() + SILENCES * self._silence
+        return silent if self._deadline is None else min(silent, self._deadline)
 
     def _gone_silent(self, connection: Connection, stream: CoreStream) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             error = deadline_exceeded(self._method)
         else:
             error = RpcError(StatusCode.UNAVAILABLE, "the stream went silent")
+            if time.monotonic() - connection.last_received >= SILENCES * self._silence:
+                # Not the stream alone: nothing came at all, and the next attempt needs another connection.
+                connection.abandon(error.message)
         connection.cancel(stream, CANCEL_CALLER, error)
         raise error
 

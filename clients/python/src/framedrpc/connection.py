@@ -42,6 +42,8 @@ class Connection:
             raise
         self.lock = threading.Lock()
         self._arrived = threading.Condition(self.lock)
+        #: When the last byte came, of time.monotonic().
+        self.last_received = time.monotonic()
         self._is_read = False
         self._is_woken = False
         self._unsent = b""
@@ -134,6 +136,11 @@ class Connection:
             self.core.taken(stream, stream.inbox.popleft())
             self._flush()
 
+    def abandon(self, reason: str) -> None:
+        """The connection is dead, though nobody was told."""
+        with self.lock:
+            self._end(reason)
+
     def close(self) -> None:
         with self.lock:
             self.core.close()
@@ -174,6 +181,7 @@ class Connection:
                 data = self._socket.recv(_READ)
                 if not data:
                     return self._end("the server closed the connection")
+                self.last_received = time.monotonic()
                 self._incoming.write(data)
                 self._decrypt()
                 if len(data) < _READ:

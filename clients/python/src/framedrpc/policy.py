@@ -10,6 +10,9 @@ from .method import Idempotency, Method
 MAX_ATTEMPTS = 4
 #: What waits for a watcher that comes back, and for a connection that is opened again, in seconds.
 FIRST_RECONNECT, RECONNECT_FACTOR, RECONNECT_CAP = 0.2, 1.6, 20.0
+#: What a server promises to say at least every so many seconds where nothing else is agreed, and after how many times that a
+#: stream is taken for dead.
+DEFAULT_SILENCE, SILENCES = 15.0, 3
 #: A connection that lived this long earns a quick return, in seconds.
 GOOD_LIFE = 10.0
 
