@@ -63,7 +63,7 @@ def test_a_dropped_connection_ends_in_its_deadline(server: Server, made: str) ->
     with FaultProxy(server.rpc_port, Fault.DROP, 4_500) as proxy, connect(server, proxy) as client:
         request = GetDatasetRequest(dataset=terrane.reference(made))
         with pytest.raises(terrane.RpcError) as caught:
-            for _ in range(20):
+            for _ in range(8):
                 client.datasets.get_dataset(request, timeout=1)
         assert caught.value.code is terrane.StatusCode.DEADLINE_EXCEEDED
 
@@ -94,7 +94,7 @@ def test_watches_go_on_through_breaks_and_miss_nothing(server: Server, sources, 
 
 def test_a_client_that_is_cut_off_holds_nothing_of_the_server(server: Server, made: str) -> None:
     with FaultProxy(server.rpc_port, Fault.RESET, 3_600) as proxy:
-        for _ in range(20):
+        for _ in range(8):
             with connect(server, proxy) as client:
                 try:
                     client.datasets.list_datasets(ListDatasetsRequest(), timeout=2)
