@@ -3,11 +3,11 @@
 import asyncio
 import sys
 import threading
-import time
 
 import pytest
 from support.fault_proxy import Fault, FaultProxy
 from support.server import CHECKOUT, Server
+from support.waiting import until
 
 sys.path.insert(0, str(CHECKOUT / "clients/python/src"))
 import terrane  # noqa: E402
@@ -102,12 +102,10 @@ def test_a_client_that_is_cut_off_holds_nothing_of_the_server(server: Server, ma
                         pass
                 except terrane.RpcError:
                     pass
-    ends = time.monotonic() + 20
-    wanted = "terrane_watchers"
-    while time.monotonic() < ends:
+
+    def nothing_is_held() -> bool:
         found = {line["sample"]: line["value"] for line in server.cli("metrics").lines}
         # The one that asks is there, too.
-        if found[wanted] == 0 and found["framedrpc_server_connections"] <= 2:
-            return
-        time.sleep(0.3)
-    raise AssertionError(found)
+        return found["terrane_watchers"] == 0 and found["framedrpc_server_connections"] <= 2
+
+    until(nothing_is_held, "no watcher and no connection is left", 20)

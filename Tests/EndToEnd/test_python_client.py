@@ -137,6 +137,7 @@ def test_a_watch_through_kill_and_restart(victim: Server, big: Path, kind: str) 
     thread.start()
     assert loading.wait(120), outcome
     server.kill9()
+    # Long enough for the client to find nobody: it has to wait and try again, not only to reconnect.
     time.sleep(0.5)
     server.start()
     thread.join(240)

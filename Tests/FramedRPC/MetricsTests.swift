@@ -9,6 +9,8 @@ import Testing
 /// What a server counts, and what it writes of each call.
 @Suite struct MetricsTests {
   /// Keeps the lines of a log.
+  ///
+  /// Unchecked: `metadata` and `logLevel` are set before it is used; the lines are behind a lock.
   private final class Lines: LogHandler, @unchecked Sendable {
     let kept = Mutex<[Logger.Metadata]>([])
     var metadata: Logger.Metadata = [:]
