@@ -104,9 +104,10 @@ def _ended(process: subprocess.Popen, began: float) -> dict:
     }  # fmt: skip
 
 
-def ours(server: Server, parameters: str, path: Path, job_type: str = "ingest_vector") -> dict:
+def ours(
+    server: Server, parameters: str, path: Path, job_type: str = "ingest_vector", schema: str = "bench_staging"
+) -> dict:
     """The task as a worker starts it, in a staging schema of its own."""
-    schema = "bench_staging"
     with server.database() as connection:
         connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         connection.execute(f"CREATE SCHEMA {schema}")

@@ -125,6 +125,15 @@ public struct WarningTally: Sendable {
     if times > 0 { entries[code, default: Entry()].count += times }
   }
 
+  /// Adds what was counted elsewhere; examples as far as they are still wanted.
+  public mutating func add(_ other: WarningTally) {
+    for (code, entry) in other.entries {
+      let room = Self.maximumExamples - entries[code, default: Entry()].examples.count
+      entries[code, default: Entry()].count += entry.count
+      entries[code, default: Entry()].examples.append(contentsOf: entry.examples.prefix(max(room, 0)))
+    }
+  }
+
   /// How often `code` was counted.
   public func count(_ code: WarningCode) -> Int64 { entries[code]?.count ?? 0 }
 }

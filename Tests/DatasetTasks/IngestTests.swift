@@ -198,6 +198,59 @@ import Testing
     #expect(names == ["p d1_b7_t0_pkey"])
   }
 
+  @Test("two tables are loaded beside each other, and are as whole as one after the other")
+  func tablesTogether() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let reports = Reports()
+    let source = try folder.write("p.geojsonl", pointsAndLines(30_000))
+    let result = try load(source, folder, slot, reports: reports).get()
+    #expect(result.layers.map(\.table) == ["d1_b7_t0", "d1_b7_t1"])
+    #expect(result.layers.map(\.counts.loaded) == [30_000, 30_000])
+    for (table, count) in [("d1_b7_t0", 30_000), ("d1_b7_t1", 30_000)] {
+      let row = try await slot.admin.query(
+        "SELECT count(DISTINCT n) AS n, count(geom) AS g FROM staging.\(table)"
+      ).rows.first
+      #expect(try row?.int64("n") == Int64(count) && row?.int64("g") == Int64(count))
+    }
+    let keys = try await slot.admin.query(
+      "SELECT count(*) AS n FROM pg_constraint WHERE contype = 'p' AND connamespace = 'staging'::regnamespace")
+    #expect(try keys.rows.first?.int64("n") == 2)
+    // Warnings of both threads are summed: every tenth feature of each kind has no geometry.
+    let warned = reports.all.compactMap {
+      if case .warning(let w) = $0, w.reason == "NULL_GEOMETRY" { w.count } else { nil }
+    }
+    #expect(warned.max() == 3)
+    #expect(
+      reports.all.contains {
+        if case .progress(let p) = $0 { p.message == "Loading 2 tables" && p.total == 120_006 } else { false }
+      })
+  }
+
+  @Test("of two tables beside each other, the one that fails ends the other")
+  func oneOfTwoFails() async throws {
+    let slot = try await slot()
+    let folder = try Folder()
+    let source = try folder.write("p.geojsonl", pointsAndLines(40_000))
+    let outcome = try load(source, folder, slot) { parameters in
+      parameters.layers[1].layer.columns[0].name = "no such column"
+      parameters.layers[1].layer.featureCount += 1
+    }
+    #expect(problem(outcome)?.reason == "COUNT_MISMATCH")
+  }
+
+  /// As many points as lines, in turn, and three features without a geometry.
+  private func pointsAndLines(_ count: Int) -> String {
+    let features = (0..<count).map { n in
+      let (x, y) = (Double(n % 3600) / 20 - 90, Double(n % 1700) / 20 - 42)
+      return
+        "{\"type\":\"Feature\",\"properties\":{\"n\":\(n)},\"geometry\":{\"type\":\"Point\",\"coordinates\":[\(x),\(y)]}}\n"
+        + "{\"type\":\"Feature\",\"properties\":{\"n\":\(n)},\"geometry\":{\"type\":\"LineString\",\"coordinates\":[[\(x),\(y)],[\(x + 1),\(y)]]}}\n"
+    }
+    return features.joined()
+      + String(repeating: "{\"type\":\"Feature\",\"properties\":{\"n\":-1},\"geometry\":null}\n", count: 3)
+  }
+
   @Test("a database that is not there is a transient failure")
   func noDatabase() throws {
     let folder = try Folder()

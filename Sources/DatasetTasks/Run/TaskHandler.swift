@@ -4,7 +4,7 @@ internal import JobTypes
 public import TaskProtocol
 
 /// What a handler works with.
-public struct TaskContext {
+public struct TaskContext: Sendable {
   public let assignment: TaskAssignment
   public let reporter: TaskReporter
 

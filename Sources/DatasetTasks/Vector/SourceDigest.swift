@@ -10,24 +10,11 @@ final class SourceDigest: Sendable {
   private let files: SourceFiles
   private let outcome = Mutex<Result<String, GeospatialError>?>(nil)
   private let stopped = Atomic<Bool>(false)
-  private let thread = Mutex<pthread_t?>(nil)
+  private let thread = Mutex<Thread?>(nil)
 
   init(_ files: SourceFiles) {
     self.files = files
-    var thread = pthread_t()
-    let retained = Unmanaged.passRetained(self)
-    let started = pthread_create(
-      &thread, nil,
-      { state in
-        let digest = Unmanaged<SourceDigest>.fromOpaque(state!).takeRetainedValue()
-        digest.compute()
-        return nil
-      }, retained.toOpaque())
-    if started == 0 {
-      self.thread.withLock { $0 = thread }
-    } else {
-      retained.release()
-    }
+    thread.withLock { $0 = Thread { self.compute() } }
   }
 
   private func compute() {
@@ -61,6 +48,6 @@ final class SourceDigest: Sendable {
       defer { thread = nil }
       return thread
     }
-    if let running { pthread_join(running, nil) }
+    running?.join()
   }
 }

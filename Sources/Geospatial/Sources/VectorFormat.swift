@@ -17,6 +17,14 @@ public enum VectorFormat: Sendable, CaseIterable {
     }
   }
 
+  /// Whether two readers at once take hardly more memory than one. The others hold the whole file.
+  public var readsTwiceCheaply: Bool {
+    switch self {
+    case .geoPackage, .shapefile, .flatGeobuf, .fileGeodatabase, .csv, .geoJSONSequence: true
+    case .geoJSON, .kml: false
+    }
+  }
+
   /// What people call it, and the names its files end with.
   public var description: (name: String, suffixes: [String]) {
     switch self {
