@@ -1,7 +1,7 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check chaos standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-python-client lint generate clean
+.PHONY: help setup build demo serve test check chaos fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-python-client lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
@@ -34,6 +34,11 @@ serve: build
 ## make test          every test
 test: setup
 	@scripts/test
+
+## make fuzz          the protocol core: ten minutes of coverage-guided fuzzing with the address sanitizer (FUZZ_SECONDS=600)
+FUZZ_SECONDS ?= 600
+fuzz: setup
+	@scripts/fuzz $(FUZZ_SECONDS)
 
 ## make chaos         100 rounds of faults against a release build (ROUNDS=, SEED=)
 chaos: build
