@@ -216,7 +216,7 @@ import Testing
     let keys = try await slot.admin.query(
       "SELECT count(*) AS n FROM pg_constraint WHERE contype = 'p' AND connamespace = 'staging'::regnamespace")
     #expect(try keys.rows.first?.int64("n") == 2)
-    // Warnings of both threads are summed: every tenth feature of each kind has no geometry.
+    // Both threads read the three features without a geometry; one counts them.
     let warned = reports.all.compactMap {
       if case .warning(let w) = $0, w.reason == "NULL_GEOMETRY" { w.count } else { nil }
     }
