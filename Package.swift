@@ -176,6 +176,26 @@ let package = Package(
       "CommandLineClient",
       ["CommandLineClient", "TerraneMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", "KindsMessages"]),
 
+    // The programs under test of conformance/.
+    .target(
+      name: "CConformanceMessages", dependencies: ["CProtobufC", "CProtobufGuard", "CFramedMessages"],
+      path: "Tests/Conformance/CConformanceMessages"),
+    .target(
+      name: "ConformanceMessages",
+      dependencies: [
+        "FramedRPC", "FramedMessages", "ProtobufFacade", "CConformanceMessages", "CFramedMessages", "CProtobufC",
+        "CProtobufGuard",
+      ],
+      path: "Tests/Conformance/ConformanceMessages", swiftSettings: strict),
+    .executableTarget(
+      name: "conformance-server",
+      dependencies: ["ConformanceMessages", "FramedRPC", "FramedMessages", "ProtobufFacade", logging],
+      path: "Tests/Conformance/Server", swiftSettings: strict),
+    .executableTarget(
+      name: "conformance-client",
+      dependencies: ["ConformanceMessages", "FramedRPC", "FramedMessages", "ProtobufFacade"],
+      path: "Tests/Conformance/Client", swiftSettings: strict),
+
     // Every kind of field, for the tests of the generated code.
     .target(
       name: "CKindsMessages", dependencies: ["CProtobufC", "CProtobufGuard", "CFramedMessages"],

@@ -20,7 +20,7 @@ import framedrpc  # noqa: E402
 import grpc  # noqa: E402
 from framedrpc.wire import CREDIT, DATA, END, HEADER, NO_MESSAGE  # noqa: E402
 from framedrpc.v1.wire_pb2 import DataMeta  # noqa: E402
-from peer import Peer, PeerConnection, make_credentials  # noqa: E402
+from suite.peer import Peer, PeerConnection, make_credentials  # noqa: E402
 from terrane.v1.dataset_pb2 import DatasetName, DatasetStatus  # noqa: E402
 
 ROUNDS, CALLS, MESSAGES = 5, 2_000, 20_000
@@ -31,7 +31,7 @@ STATUS = DatasetStatus(
     progress={"percent": 41.5, "step": "ingest_vector", "step_number": 2, "step_count": 4, "message": "x" * 60, "done": 12_345, "unit": "rows"},
 )  # fmt: skip
 GET = framedrpc.Method("bench.Service/Get", DatasetName, DatasetStatus)
-WATCH = framedrpc.Method("bench.Service/Watch", DatasetName, DatasetStatus, is_stream=True)
+WATCH = framedrpc.Method("bench.Service/Watch", DatasetName, DatasetStatus, stream=framedrpc.StreamMode.LATEST)
 UNFAIR = [
     "Processor time of the client's process, all its threads (time.process_time); the servers are other processes and not counted. "
     "grpcio is C++ beneath a thin layer of Python, ours is Python over OpenSSL and upb.",
@@ -116,7 +116,7 @@ def ours_blocking(port: int, folder: Path) -> tuple[float, float]:
             for _ in range(CALLS):
                 channel.unary(GET, NAME, timeout=30)
         with Cost(MESSAGES) as message:
-            count = sum(1 for event in channel.latest(WATCH, NAME))
+            count = sum(1 for event in channel.stream(WATCH, NAME))
     assert count == MESSAGES, count
     return unary.us, message.us
 
@@ -149,7 +149,7 @@ def ours_asyncio(port: int, folder: Path) -> tuple[float, float]:
                     await channel.unary(GET, NAME, timeout=30)
             count = 0
             with Cost(MESSAGES) as message:
-                async for _ in channel.latest(WATCH, NAME):
+                async for _ in channel.stream(WATCH, NAME):
                     count += 1
         assert count == MESSAGES, count
         return unary.us, message.us

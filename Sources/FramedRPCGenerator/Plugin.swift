@@ -54,11 +54,11 @@ public enum Plugin {
       return try SwiftMessageEmitter(module: option("module"), cModule: option("c_module"), imports: imports).emit(
         schema)
     case "swift_services":
-      return try SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
+      return SwiftServiceEmitter(module: try option("module"), imports: imports).emit(schema)
     case "swift_schema":
       return try SchemaEmitter(module: option("module")).emit(request.protoFile)
     case "python":
-      return try PythonEmitter().emit(schema)
+      return PythonEmitter().emit(schema)
     case "markdown":
       return MarkdownEmitter(title: try option("title")).emit(schema)
     case let other:

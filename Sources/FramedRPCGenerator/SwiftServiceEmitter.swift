@@ -10,13 +10,10 @@ public struct SwiftServiceEmitter: Sendable {
     self.imports = imports
   }
 
-  public func emit(_ schema: Schema) throws -> [GeneratedFile] {
+  public func emit(_ schema: Schema) -> [GeneratedFile] {
     let own = Set(schema.files.map(\.path))
-    return try schema.files.flatMap { file in
-      try file.services.map { service in
-        for method in service.methods where method.options.stream == .queue || method.options.stream == .block {
-          throw GenerationError("\(service.fullName)/\(method.name): Swift stubs know LATEST streams only")
-        }
+    return schema.files.flatMap { file in
+      file.services.map { service in
         var text = SourceText()
         text.lines(SwiftMessageEmitter.banner(file.path))
         text.line("public import FramedRPC")
@@ -55,7 +52,7 @@ public struct SwiftServiceEmitter: Sendable {
   private func arguments(of method: SchemaMethod, in service: SchemaService) -> [String] {
     let options = method.options
     var result = ["name: \(literal("\(service.fullName)/\(method.name)"))"]
-    if options.stream == .latest { result.append("stream: .latest") }
+    if options.stream != .none { result.append("stream: .\(options.stream)") }
     if !options.key.isEmpty { result.append("keyField: \(literal(options.key))") }
     switch options.idempotency {
     case .unspecified: break
@@ -69,6 +66,7 @@ public struct SwiftServiceEmitter: Sendable {
     if !options.reasons.isEmpty {
       result.append("reasons: [\(options.reasons.map(literal).joined(separator: ", "))]")
     }
+    if options.queueSize != 0 { result.append("queueSize: \(options.queueSize)") }
     return result
   }
 
@@ -94,7 +92,7 @@ public struct SwiftServiceEmitter: Sendable {
         if method.options.stream == .none {
           text.line("func \(name(method))(\(request)) async throws -> \(response)")
         } else {
-          text.line("func \(name(method))(\(request), stream: LatestStream<\(response)>) async throws")
+          text.line("func \(name(method))(\(request), stream: \(mode(method))<\(response)>) async throws")
         }
       }
     }
@@ -102,7 +100,7 @@ public struct SwiftServiceEmitter: Sendable {
     text.block("extension \(service.name)Server {") { text in
       text.block("public func register(with router: inout RPCRouter) {") { text in
         for method in service.methods {
-          let kind = method.options.stream == .none ? "unary" : "latest"
+          let kind = method.options.stream == .none ? "unary" : "\(method.options.stream)"
           let types = "\(SwiftNames.type(method.request)).self, \(SwiftNames.type(method.response)).self"
           let parameters = method.options.stream == .none ? "request, context" : "request, context, stream"
           let arguments =
@@ -112,6 +110,15 @@ public struct SwiftServiceEmitter: Sendable {
           }
         }
       }
+    }
+  }
+
+  /// The type a handler sends with.
+  private func mode(_ method: SchemaMethod) -> String {
+    switch method.options.stream {
+    case .queue: "QueueStream"
+    case .block: "BlockStream"
+    case .latest, .none: "LatestStream"
     }
   }
 
@@ -133,7 +140,7 @@ public struct SwiftServiceEmitter: Sendable {
           }
         } else {
           text.block("public func \(name(method))(\(request)) -> WatchStream<\(response)> {") { text in
-            text.line("connection.latest\(call)")
+            text.line("connection.stream\(call)")
           }
         }
       }

@@ -19,7 +19,7 @@ import Testing
     server.call(1, "Watch")
     server.call(3, "Async")
     let watch = try #require(server.started.first?.stream)
-    server.connection.beginLatest(watch, epoch: 1)
+    server.connection.begin(watch, epoch: 1)
     server.connection.offer(watch, key: "k", seq: 7, bytes: [1], removed: false)
     server.connection.handlerSubscribed(watch)
     _ = server.sent()

@@ -24,6 +24,7 @@ final class ServerSide: ServerConnectionDelegate {
   var cancelled: [(stream: UInt32, status: StatusCode)] = []
   var ended: [UInt32] = []
   var abandonedStreams: [UInt32] = []
+  var roomAgain: [UInt32] = []
   var snapshots = true
   private let method = Method()
 
@@ -35,7 +36,9 @@ final class ServerSide: ServerConnectionDelegate {
     switch meta.method {
     case "Sync": .sync(method, defaultTimeout: nil)
     case "Async": .async(method, defaultTimeout: nil)
-    case "Watch": .latest(method, defaultTimeout: nil)
+    case "Watch": .stream(method, .latest, defaultTimeout: nil)
+    case "Queue": .stream(method, .queue(bound: 4), defaultTimeout: nil)
+    case "Block": .stream(method, .block, defaultTimeout: nil)
     default: .refused(EndStatus(.unimplemented, "no method \(meta.method)"))
     }
   }
@@ -49,6 +52,7 @@ final class ServerSide: ServerConnectionDelegate {
   func cancelled(_ stream: ServerStream, _ status: StatusCode) { cancelled.append((stream.id, status)) }
   func ended(_ stream: ServerStream, finished: Bool) { ended.append(stream.id) }
   func snapshotNeeded(_ stream: ServerStream) -> Bool { snapshots }
+  func roomAgain(_ stream: ServerStream) { roomAgain.append(stream.id) }
   func abandoned(_ stream: ServerStream) { abandonedStreams.append(stream.id) }
 
   // MARK: What the test does

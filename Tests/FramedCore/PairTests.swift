@@ -153,7 +153,7 @@ import Testing
     _ = client.call("Watch", [], isUnary: false)
     exchange(client, server)
     let stream = server.started[0].stream
-    server.connection.beginLatest(stream, epoch: 9)
+    server.connection.begin(stream, epoch: 9)
     for i in 1...5 {
       server.connection.offer(
         stream, key: "\(i)", seq: UInt64(i), bytes: [UInt8](repeating: UInt8(i), count: 300_000), removed: false)

@@ -297,7 +297,7 @@ import Testing
     let server = open()
     server.call(1, "Watch") { $0.maxSilenceMs = 1_000 }
     let stream = server.started[0].stream
-    server.connection.beginLatest(stream, epoch: 4)
+    server.connection.begin(stream, epoch: 4)
     server.connection.handlerSubscribed(stream)
     server.connection.bookmark(stream, safeSeq: 33)
     server.pass(.milliseconds(5_001))
@@ -317,7 +317,7 @@ import Testing
     let stream = server.started[0].stream
     server.pass(.milliseconds(15_001))
     var sent = server.sent()
-    server.connection.beginLatest(stream, epoch: 4)
+    server.connection.begin(stream, epoch: 4)
     server.connection.beginSnapshot(stream)
     server.pass(.milliseconds(15_001))
     sent += server.sent()

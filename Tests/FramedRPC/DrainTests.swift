@@ -7,7 +7,7 @@ import Testing
   @Test func watchersGetTheNewestValueAndAPlaceToResumeFrom() async throws {
     try await withServer { server, service, address in
       let client = try await connect(address)
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       stream.send(key: "k", seq: 5, message: Header(key: "k"))
       var iterator = watch.makeAsyncIterator()

@@ -16,6 +16,9 @@ enum EchoMethods {
   /// Answers with what the context says.
   static let whoami = MethodDescriptor(name: "framedrpc.test.Echo/WhoAmI")
   static let watch = MethodDescriptor(name: "framedrpc.test.Echo/Watch", stream: .latest, keyField: "key")
+  /// As many messages as the key says, with the request's value.
+  static let export = MethodDescriptor(name: "framedrpc.test.Echo/Export", stream: .block)
+  static let events = MethodDescriptor(name: "framedrpc.test.Echo/Events", stream: .queue, queueSize: 8)
   /// A snapshot whose one value another thread offers, before the handler's own ends it.
   static let watchFromTwo = MethodDescriptor(name: "framedrpc.test.Echo/WatchFromTwo", stream: .latest, keyField: "key")
 }
@@ -27,6 +30,9 @@ final class EchoService: RPCService, Sendable {
   let cancelled = Watched<[StatusCode]>([])
   let streams = Watched<[(ServerCallContext, LatestStream<Header>)]>([])
   let streamEnds = Watched<[StreamEnd]>([])
+  let exported = Watched(0)
+  let exportEnds = Watched<[RPCError]>([])
+  let queues = Watched<[QueueStream<Header>]>([])
 
   func register(with router: inout RPCRouter) {
     router.unary(EchoMethods.echo, Header.self, Header.self) { request, _ in
@@ -57,6 +63,20 @@ final class EchoService: RPCService, Sendable {
     router.latest(EchoMethods.watch, Header.self, Header.self) { [self] _, context, stream in
       stream.onEnd { [self] end in streamEnds.update { $0.append(end) } }
       streams.update { $0.append((context, stream)) }
+    }
+    router.block(EchoMethods.export, Header.self, Header.self) { [self] request, _, stream in
+      do {
+        for index in 0..<(Int(request.key) ?? 0) {
+          try await stream.send(Header(key: "\(index)", value: request.value))
+          exported.update { $0 += 1 }
+        }
+      } catch let error as RPCError {
+        exportEnds.update { $0.append(error) }
+        throw error
+      }
+    }
+    router.queue(EchoMethods.events, Header.self, Header.self) { [self] _, _, stream in
+      queues.update { $0.append(stream) }
     }
     router.latest(EchoMethods.watchFromTwo, Header.self, Header.self) { request, _, stream in
       stream.begin(epoch: 1)

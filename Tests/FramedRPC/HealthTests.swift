@@ -43,7 +43,7 @@ import Testing
     }
     #expect(unknown?.code == .notFound)
 
-    let watch: WatchStream<HealthCheckResponse> = client.latest(HealthMethods.watch, HealthCheckRequest())
+    let watch: WatchStream<HealthCheckResponse> = client.stream(HealthMethods.watch, HealthCheckRequest())
     var iterator = watch.makeAsyncIterator()
     let first = try #require(try await iterator.next())
     #expect(first.message?.status == .serving)
@@ -54,7 +54,7 @@ import Testing
     #expect(second.message?.status == .notServing)
 
     // Resumed where it was, it has nothing to say until something changes.
-    let resumed: WatchStream<HealthCheckResponse> = client.latest(
+    let resumed: WatchStream<HealthCheckResponse> = client.stream(
       HealthMethods.watch, HealthCheckRequest(),
       options: CallOptions(resume: Resume(epoch: second.epoch, afterSeq: second.safeSeq ?? 0)))
     var events = resumed.makeAsyncIterator()

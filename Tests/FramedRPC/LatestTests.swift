@@ -16,7 +16,7 @@ import Testing
   @Test func valuesArriveInOrderAndTheStreamEnds() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address)
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       stream.begin(epoch: 77)
       for i in 1...3 { stream.send(key: "k\(i)", seq: UInt64(i * 10), message: value("k\(i)", i)) }
@@ -34,7 +34,7 @@ import Testing
   @Test func safeSeqStaysBelowWhatIsStillPending() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address)
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       stream.send(key: "B", seq: 9, message: value("B", 9))
       stream.send(key: "A", seq: 7, message: value("A", 7))
@@ -55,7 +55,7 @@ import Testing
   private func stalledReader() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address) { $0.initialCredit = 65_536 }
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       let before = residentBytes()
       let updates = 60_000
@@ -87,7 +87,7 @@ import Testing
   @Test func valuesLargerThanTheWindowArrive() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address) { $0.initialCredit = 65_536 }
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       for i in 1...4 { stream.send(key: "k\(i)", seq: UInt64(i), message: value("k\(i)", i, padding: 300_000)) }
       stream.finish()
@@ -100,7 +100,7 @@ import Testing
   @Test func snapshotIsFramedByItsFlagAndABookmark() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address)
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       stream.begin(epoch: 5)
       stream.beginSnapshot()
@@ -124,7 +124,7 @@ import Testing
   @Test func whatTwoThreadsSayIsHeardInItsOrder() async throws {
     try await withServer { _, _, address in
       let client = try await connect(address)
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watchFromTwo, Header(key: "k"))
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watchFromTwo, Header(key: "k"))
       var events: [WatchEvent<Header>] = []
       for try await event in watch { events.append(event) }
       #expect(events.map(\.message?.key) == ["k", nil])
@@ -137,7 +137,7 @@ import Testing
     try await withServer { _, service, address in
       let client = try await connect(address)
       let options = CallOptions(resume: Resume(epoch: 3, afterSeq: 99))
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header(), options: options)
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header(), options: options)
       let (context, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       #expect(context.resume == Resume(epoch: 3, afterSeq: 99))
       stream.fail(RPCError(.aborted, "enough"))
@@ -151,7 +151,7 @@ import Testing
   @Test func leavingTheLoopCancelsTheStream() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address)
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (context, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       stream.send(key: "k", seq: 1, message: value("k", 1))
       for try await event in watch {
@@ -166,7 +166,7 @@ import Testing
   @Test func tooManyPendingKeysAskForASnapshot() async throws {
     try await withServer { _, service, address in
       let client = try await connect(address) { $0.initialCredit = 65_536 }
-      let watch: WatchStream<Header> = client.latest(EchoMethods.watch, Header())
+      let watch: WatchStream<Header> = client.stream(EchoMethods.watch, Header())
       let (_, stream) = try #require(try await service.streams.wait { $0.count == 1 }.first)
       let asked = Watched(0)
       stream.onSnapshotNeeded { asked.update { $0 += 1 } }

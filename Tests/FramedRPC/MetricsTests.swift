@@ -46,7 +46,7 @@ import Testing
     await #expect(throws: RPCError.self) {
       let _: Header = try await client.unary(MethodDescriptor(name: "framedrpc.test.Echo/Nobody"), Header())
     }
-    let watch = Task { for try await _ in client.latest(EchoMethods.watch, Header(), Header.self) {} }
+    let watch = Task { for try await _ in client.stream(EchoMethods.watch, Header(), Header.self) {} }
     try await service.streams.wait { $0.count == 1 }
     let during = text()
     #expect(during.contains(#"framedrpc_server_calls_total{method="framedrpc.test.Echo/Echo",code="OK"} 3"#))

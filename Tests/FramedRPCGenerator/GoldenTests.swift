@@ -124,12 +124,6 @@ struct RefusalTests {
     #expect(try message(service("rpc A(M) returns (M) { option (framedrpc.v1.method) = {stream: LATEST}; }")) == text)
   }
 
-  @Test("a mode that Swift stubs do not have")
-  func queue() throws {
-    let method = "rpc A(M) returns (stream M) { option (framedrpc.v1.method) = {stream: QUEUE}; }"
-    #expect(try message(service(method)) == "x.S/A: Swift stubs know LATEST streams only")
-  }
-
   @Test("a key that is no field of the response")
   func key() throws {
     let method = "rpc A(M) returns (stream M) { option (framedrpc.v1.method) = {stream: LATEST key: \"no\"}; }"

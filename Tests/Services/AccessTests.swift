@@ -43,7 +43,7 @@ import Testing
       if method.isUnary {
         _ = try await client.unary(method, Header(), Header.self)
       } else {
-        for try await _ in client.latest(method, Header(), Header.self) { break }
+        for try await _ in client.stream(method, Header(), Header.self) { break }
       }
       return nil
     } catch { return error.code }

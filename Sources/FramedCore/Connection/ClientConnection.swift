@@ -37,12 +37,12 @@ package final class ClientConnection {
   var waitingHead = 0
 
   package init(
-    settings: ClientSettings, now: Nanoseconds, delegate: any ClientConnectionDelegate, firstStream: UInt32 = 1
+    settings: ClientSettings, now: Nanoseconds, delegate: any ClientConnectionDelegate
   ) {
     self.settings = settings
     self.now = now
     self.delegate = delegate
-    nextID = firstStream
+    nextID = settings.firstStream
     lastReceived = now
     helloDeadline = now + settings.helloTimeout
     output.append(Limits.preface)

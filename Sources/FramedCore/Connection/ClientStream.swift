@@ -8,6 +8,7 @@ package struct ClientSettings: Sendable {
   package var initialCredit = 262_144
   package var helloTimeout = Limits.helloTimeout
   package var agent = "framed-rpc-swift"
+  package var firstStream: UInt32 = 1
   /// After a deadline, how long to wait for the server's END before sending CANCEL.
   package var cancelDelay = Nanoseconds.seconds(1)
 

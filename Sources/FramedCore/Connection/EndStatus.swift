@@ -38,6 +38,11 @@ package struct EndStatus: Sendable, Hashable, Error {
       details: [.errorInfo("MESSAGE_TOO_LARGE", ["limit": "\(limit)", "size": "\(size)"])])
   }
 
+  /// A QUEUE or BLOCK stream whose client does not keep up.
+  static func slowConsumer(_ what: String) -> EndStatus {
+    EndStatus(.resourceExhausted, what, details: [.errorInfo("SLOW_CONSUMER")])
+  }
+
   var flags: FrameFlags { refused ? .refused : [] }
 
   /// The EndMeta, cut to its size: details go first, then trailers, then the message; code, retry_after_ms and

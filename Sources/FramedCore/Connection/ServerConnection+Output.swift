@@ -71,7 +71,8 @@ extension ServerConnection {
     case .ending:
       return writeEnding(stream)
     case .running:
-      return stream.latest == nil ? false : writeLatest(stream)
+      if stream.latest != nil { return writeLatest(stream) }
+      return stream.queue == nil ? false : writeQueued(stream)
     default:
       return false
     }
@@ -79,6 +80,7 @@ extension ServerConnection {
 
   private func writeEnding(_ stream: ServerStream) -> Bool {
     guard let status = stream.end else { return false }
+    if stream.hasQueued { return writeQueued(stream) }
     guard var message = stream.outgoing else {
       writeEnd(stream.id, status)
       closed(stream)
@@ -117,14 +119,19 @@ extension ServerConnection {
     let left = message.bytes.count - message.offset
     let available = Int(min(stream.sendWindow.available, Int64(Int.max)))
     if !message.began {
-      if let value = message.value { describe(value, stream, &meta) }
+      if let value = message.value {
+        describe(value, stream, &meta)
+      } else if stream.queue != nil {
+        meta.seq = message.seq
+        describeFirst(stream, &meta)
+      }
       if left > frameRoom - 128 || keepForEnd || left > available { meta.messageBytes = UInt64(message.bytes.count) }
     }
     let metaBytes = message.began ? [] : meta.protobufBytes()
     let size = min(left, frameRoom - metaBytes.count, available)
     let isLast = size == left && !keepForEnd
     guard size > 0 || isLast else {
-      if stream.blockedSince == 0 { stream.blockedSince = now }
+      block(stream)
       return false
     }
     var flags: FrameFlags = isLast ? [] : .more
@@ -177,7 +184,7 @@ extension ServerConnection {
     if let size = stream.latest?.nextSize {
       let covered = Int64(size) <= stream.sendWindow.available
       guard stream.drainEnds ? covered : stream.sendWindow.mayBegin(size) else {
-        if stream.drainEnds { endDrained(stream) } else if stream.blockedSince == 0 { stream.blockedSince = now }
+        if stream.drainEnds { endDrained(stream) } else { block(stream) }
         return false
       }
     }
@@ -230,8 +237,58 @@ extension ServerConnection {
 
   private func sentData(_ stream: ServerStream) {
     stream.sentFirstData = true
-    stream.blockedSince = 0
+    unblock(stream)
     stream.bookmarkAt = now + stream.silence
+  }
+
+  // MARK: QUEUE and BLOCK
+
+  private func writeQueued(_ stream: ServerStream) -> Bool {
+    guard let queue = stream.queue else { return false }
+    if stream.bookmarkDue {
+      writeBookmark(stream, safeSeq: stream.epoch == nil ? nil : stream.safeSeq)
+      return true
+    }
+    var message: Outgoing
+    if let begun = stream.outgoing {
+      message = begun
+    } else {
+      guard let size = queue.nextSize else { return false }
+      guard stream.sendWindow.mayBegin(size), let next = queue.next() else {
+        block(stream)
+        return false
+      }
+      queuedBytes -= next.bytes.count
+      message = Outgoing(bytes: next.bytes, value: nil, seq: next.seq)
+    }
+    stream.outgoing = nil
+    let wrote = writeFragment(stream, &message, keepForEnd: false)
+    if wrote { sentData(stream) }
+    if message.offset < message.bytes.count || !message.began {
+      stream.outgoing = message
+    } else {
+      queue.left(message.seq)
+      if queue.handlerWaits, queue.hasRoom {
+        queue.handlerWaits = false
+        delegate.roomAgain(stream)
+      }
+    }
+    return wrote
+  }
+
+  /// The front of the stream waits for credit from now on.
+  private func block(_ stream: ServerStream) {
+    guard stream.blockedSince == 0 else { return }
+    stream.blockedSince = now
+    if stream.queue != nil {
+      stream.slowAt = now + Limits.slowConsumer
+      arm(stream.slowAt)
+    }
+  }
+
+  func unblock(_ stream: ServerStream) {
+    stream.blockedSince = 0
+    stream.slowAt = .never
   }
 
   private func endDrained(_ stream: ServerStream) {

@@ -10,7 +10,11 @@ extension ServerConnection {
     if let cause { return choose(stream, cause) }
     switch reply {
     case .status(let status):
-      choose(stream, status)
+      // What the handler has sent before leaves before.
+      guard stream.hasQueued else { return choose(stream, status) }
+      stream.end = status
+      stream.bookmarkAt = .never
+      markReady(stream)
     case .message(let bytes, let trailers):
       if bytes.count > peer.maxMessage {
         return choose(stream, .messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage))
@@ -39,10 +43,7 @@ extension ServerConnection {
       // A stream whose handler has returned is a table entry only: nobody is left to wait for.
       if !stream.handlerActive { finish(stream, .status(status)) }
     case .replaceEnd:
-      if stream.outgoing != nil {
-        stream.outgoing = nil
-        choose(stream, status)
-      }
+      if stream.outgoing != nil || stream.hasQueued { choose(stream, status) }
     default:
       break
     }
@@ -50,15 +51,23 @@ extension ServerConnection {
 
   /// Fixes what END will say. It carries no message and waits for nothing.
   private func choose(_ stream: ServerStream, _ status: EndStatus) {
-    stream.outgoing = nil
     var status = status
-    if let latest = stream.latest, status.resumeSeq == nil { status.resumeSeq = latest.safeSeq }
+    if status.resumeSeq == nil { status.resumeSeq = stream.safeSeq }
+    dropQueued(stream)
+    stream.outgoing = nil
     stream.end = status
     stream.deadline = .never
     stream.stateDeadline = .never
     stream.bookmarkAt = .never
     stream.drainAt = .never
+    stream.slowAt = .never
     markReady(stream)
+  }
+
+  func dropQueued(_ stream: ServerStream) {
+    guard let queue = stream.queue else { return }
+    queuedBytes -= queue.bytes
+    queue.drop()
   }
 
   /// END for a call that never got a stream.
@@ -93,13 +102,13 @@ extension ServerConnection {
 
   // MARK: LATEST
 
-  /// A LATEST handler has subscribed and returned: the stream is a table entry from here on.
+  /// A LATEST or QUEUE handler has subscribed and returned: the stream is a table entry from here on.
   package func handlerSubscribed(_ stream: ServerStream) {
     stream.handlerActive = false
     if stream.state == .cancelling, let cause = stream.cause { finish(stream, .status(cause)) }
   }
 
-  package func beginLatest(_ stream: ServerStream, epoch: UInt64) {
+  package func begin(_ stream: ServerStream, epoch: UInt64) {
     if !stream.statedEpoch { stream.epoch = epoch }
   }
 
@@ -127,12 +136,48 @@ extension ServerConnection {
   package func bookmark(_ stream: ServerStream, safeSeq: UInt64) {
     guard stream.state == .running, !stream.latestFinishing else { return }
     stream.latest?.bookmark(safeSeq)
+    // Said with the next sign of life, or the END.
+    stream.queue?.bookmark(safeSeq)
     markReady(stream)
   }
 
-  /// END(OK) once the newest value of every key has left.
-  package func finishLatest(_ stream: ServerStream) {
+  // MARK: QUEUE and BLOCK
+
+  package enum Pushed: Sendable, Hashable {
+    /// There is room for more.
+    case room
+    /// BLOCK: taken, and the handler has to wait until ``ServerConnectionDelegate/roomAgain(_:)``.
+    case full
+    /// The stream is over, or ends with this.
+    case ended
+  }
+
+  /// The next message of a QUEUE or BLOCK stream.
+  package func push(_ stream: ServerStream, seq: UInt64?, bytes: [UInt8]) -> Pushed {
+    guard stream.state == .running, let queue = stream.queue else { return .ended }
+    if bytes.count > peer.maxMessage {
+      finish(stream, .status(.messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage)))
+      return .ended
+    }
+    queue.push(bytes, seq: seq)
+    queuedBytes += bytes.count
+    markReady(stream)
+    if queue.kind == .block {
+      guard !queue.hasRoom else { return .room }
+      queue.handlerWaits = true
+      return .full
+    }
+    if queue.isOverfull || queuedBytes > messageBudget {
+      end(stream, because: .slowConsumer("more messages wait than the stream may keep"))
+      return .ended
+    }
+    return .room
+  }
+
+  /// END(OK) once everything has left: of LATEST the newest value of every key.
+  package func finishStream(_ stream: ServerStream) {
     guard stream.state == .running else { return }
+    guard stream.latest != nil else { return finish(stream, .status(.ok)) }
     stream.latestFinishing = true
     markReady(stream)
   }

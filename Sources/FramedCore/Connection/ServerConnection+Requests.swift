@@ -37,13 +37,16 @@ extension ServerConnection {
     case .async(let method, let timeout):
       guard let deadline = deadline(meta, timeout, isUnary: true) else { return refuse(id, .expired) }
       open(id, method, meta, frame, .async, deadline)
-    case .latest(let method, let timeout):
+    case .stream(let method, let kind, let timeout):
       guard let deadline = deadline(meta, timeout, isUnary: false) else { return refuse(id, .expired) }
-      open(id, method, meta, frame, .latest, deadline)
+      open(id, method, meta, frame, .stream(kind), deadline)
     }
   }
 
-  enum CallKind { case sync, async, latest }
+  enum CallKind: Equatable {
+    case sync, async
+    case stream(StreamKind)
+  }
 
   /// The metadata, or why the call is refused: only this stream is.
   private func readCallMeta(_ frame: Frame) -> Result<CallMeta, EndStatus> {
@@ -124,7 +127,9 @@ extension ServerConnection {
   private func open(
     _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, _ frame: Frame, _ kind: CallKind, _ deadline: Nanoseconds
   ) {
-    let stream = makeStream(id, method, meta, isUnary: kind != .latest, .idle)
+    var streamKind: StreamKind?
+    if case .stream(let kind) = kind { streamKind = kind }
+    let stream = makeStream(id, method, meta, isUnary: streamKind == nil, .idle)
     stream.isSync = kind == .sync
     guard stream.receiveWindow.receive(frame.body.count) else {
       return fail(ConnectionViolation(.flowControl, "more bytes than credit"))
@@ -140,8 +145,12 @@ extension ServerConnection {
     }
     stream.deadline = deadline
     arm(deadline)
-    if kind == .latest {
-      stream.latest = LatestSlots(after: meta.resume?.afterSeq ?? 0)
+    if let streamKind {
+      if streamKind == .latest {
+        stream.latest = LatestSlots(after: meta.resume?.afterSeq ?? 0)
+      } else {
+        stream.queue = MessageQueue(streamKind, after: meta.resume?.afterSeq)
+      }
       let wanted = meta.maxSilenceMs.map { Nanoseconds.milliseconds(UInt64($0)) } ?? Limits.silenceDefault
       stream.silence = min(max(wanted, Limits.silenceLeast), Limits.silenceMost)
     }
@@ -164,7 +173,7 @@ extension ServerConnection {
       finish(stream, delegate.answer(stream.method, stream.meta, request, deadline: stream.deadline))
       return
     }
-    if stream.latest != nil {
+    if stream.isStream {
       stream.bookmarkAt = now + stream.silence
       arm(stream.bookmarkAt)
     }
@@ -261,7 +270,7 @@ extension ServerConnection {
     guard stream.sendWindow.add(bytes) else {
       throw ConnectionViolation(.flowControl, "window above 2^31-1 on stream \(id)")
     }
-    stream.blockedSince = 0
+    unblock(stream)
     markReady(stream)
   }
 

@@ -97,8 +97,16 @@ extension ServerConnection {
       stream.deadline = .never
       end(stream, because: EndStatus(.deadlineExceeded, "deadline exceeded"))
     }
+    if now >= stream.slowAt {
+      stream.slowAt = .never
+      end(stream, because: .slowConsumer("nothing was taken for \(Limits.slowConsumer / 1_000_000_000) s"))
+    }
     if now >= stream.drainAt {
       stream.drainAt = .never
+      // What waits is not lost: END says from where to resume.
+      guard stream.queue == nil else {
+        return end(stream, because: EndStatus(.unavailable, "the server is draining", retryAfterMs: retryAfter()))
+      }
       stream.drainEnds = true
       markReady(stream)
     }
@@ -154,7 +162,8 @@ extension ServerConnection {
     drainEnd = now + grace
     output.appendGoaway(
       .drain, lastStream: highestStream, graceMs: UInt32(clamping: grace / 1_000_000), reason: "drain")
-    for stream in streams.values where stream.latest != nil {
+    // BLOCK streams are left to end by themselves, as unary calls are.
+    for stream in streams.values where stream.latest != nil || (stream.queue.map { $0.kind != .block } ?? false) {
       stream.drainAt = now + random(max(grace / 2, 1))
       arm(stream.drainAt)
     }

@@ -66,6 +66,8 @@ package final class ServerConnection {
 
   /// Bytes of incomplete requests that were announced.
   var reservedBytes = 0
+  /// Bytes of messages that wait whole on QUEUE and BLOCK streams.
+  var queuedBytes = 0
   /// Randomness for the drain, so that watchers do not come back at once.
   var random: (UInt64) -> UInt64
 
@@ -266,6 +268,7 @@ package final class ServerConnection {
     controlQueue = []
     refusals = []
     reservedBytes = 0
+    queuedBytes = 0
     for stream in open.values {
       if stream.state == .running { delegate.cancelled(stream, status) }
       delegate.ended(stream, finished: false)

@@ -28,6 +28,8 @@ package final class ServerStream {
   var outgoing: Outgoing?
   /// LATEST streams: what waits.
   package internal(set) var latest: LatestSlots?
+  /// QUEUE and BLOCK streams: what waits.
+  var queue: MessageQueue?
   var latestFinishing = false
   var drainEnds = false
   /// Of the first DATA, but for a sign of life that had to leave before the handler knew it.
@@ -50,6 +52,8 @@ package final class ServerStream {
   var inReadyQueue = false
   /// Since when the front waits for credit; 0: it does not.
   var blockedSince: Nanoseconds = 0
+  /// When a QUEUE or BLOCK stream has waited long enough for credit.
+  var slowAt = Nanoseconds.never
 
   // Timers: absolute times, `never` where there is none.
   package internal(set) var deadline = Nanoseconds.never
@@ -80,7 +84,16 @@ package final class ServerStream {
   }
 
   /// The earliest of the timers.
-  var nextTimer: Nanoseconds { min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)) }
+  var nextTimer: Nanoseconds { min(min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)), slowAt) }
+
+  /// LATEST, QUEUE or BLOCK.
+  var isStream: Bool { latest != nil || queue != nil }
+
+  /// A message of a QUEUE or BLOCK stream has not left whole.
+  var hasQueued: Bool { queue.map { !$0.isEmpty || outgoing != nil } ?? false }
+
+  /// From here the client may resume without loss.
+  var safeSeq: UInt64? { latest?.safeSeq ?? queue?.safeSeq(inFlight: outgoing != nil) }
 
   /// Response bytes that wait.
   var waitingBytes: Int { outgoing.map { $0.bytes.count - $0.offset } ?? 0 }
@@ -91,8 +104,10 @@ struct Outgoing {
   let bytes: [UInt8]
   var offset = 0
   var began = false
-  /// LATEST: what the first frame's metadata says; `nil` for a unary response.
+  /// LATEST: what the first frame's metadata says; `nil` for everything else.
   let value: LatestSlots.Value?
+  /// QUEUE and BLOCK: the message's place, where it has one.
+  var seq: UInt64?
 }
 
 /// What the driver says of a CALL whose metadata came.
@@ -101,7 +116,8 @@ package enum Admission {
   case sync(AnyObject, defaultTimeout: Nanoseconds?)
   /// Started by ``ServerConnectionDelegate/start(_:_:)``.
   case async(AnyObject, defaultTimeout: Nanoseconds?)
-  case latest(AnyObject, defaultTimeout: Nanoseconds?)
+  /// Started by ``ServerConnectionDelegate/start(_:_:)``, answered with a stream of messages.
+  case stream(AnyObject, StreamKind, defaultTimeout: Nanoseconds?)
   case refused(EndStatus)
 }
 
@@ -125,6 +141,8 @@ package protocol ServerConnectionDelegate: AnyObject {
   func ended(_ stream: ServerStream, finished: Bool)
   /// Too many keys wait on a LATEST stream; they were dropped. False: the handler cannot send a snapshot.
   func snapshotNeeded(_ stream: ServerStream) -> Bool
+  /// A BLOCK handler that was told to wait may go on.
+  func roomAgain(_ stream: ServerStream)
   /// A handler was told to stop 10 s ago and has not; its stream has ended without it.
   func abandoned(_ stream: ServerStream)
 }

@@ -29,6 +29,12 @@ package enum Limits {
   package static let writeAhead = 65_536
   /// Pending keys of one LATEST stream above which it collapses into "send a snapshot".
   package static let pendingKeys = 10_000
+  /// Messages of a QUEUE stream that may wait, where the method states no bound.
+  package static let queueBound = 256
+  /// Bytes of a BLOCK stream that may wait before its handler does; a message is never split for it.
+  package static let blockAhead = 65_536
+  /// How long a QUEUE or BLOCK stream waits for credit.
+  package static let slowConsumer = Nanoseconds.seconds(60)
 
   package static let helloTimeout = Nanoseconds.seconds(5)
   package static let requestTimeout = Nanoseconds.seconds(30)

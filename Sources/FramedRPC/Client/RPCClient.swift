@@ -21,6 +21,9 @@ public struct ClientConfiguration: Sendable {
   /// Sent to the server for its logs.
   public var agent = "framed-rpc-swift"
 
+  /// The id of the first call; for tests of what happens when there are none left.
+  package var firstStream: UInt32 = 1
+
   public init(host: String, port: Int, tls: TLSConfiguration) {
     self.host = host
     self.port = port
@@ -57,6 +60,7 @@ public final class RPCClient: Sendable {
     settings.maxMessage = max(configuration.maxMessage, Limits.floorMessage)
     settings.initialCredit = max(configuration.initialCredit, Limits.floorCredit)
     settings.agent = configuration.agent
+    settings.firstStream = configuration.firstStream
     let engine = try TLSEngine(
       try TLSContext(configuration.tls, isServer: false), serverName: configuration.tls.serverName ?? configuration.host
     )
@@ -134,8 +138,8 @@ public final class RPCClient: Sendable {
     }
   }
 
-  /// Opens a LATEST stream; the call leaves at once, whether or not anyone is iterating yet.
-  public func latest<Request: ProtobufMessage, Response: ProtobufMessage>(
+  /// Opens a stream of any mode; the call leaves at once, whether or not anyone is iterating yet.
+  public func stream<Request: ProtobufMessage, Response: ProtobufMessage>(
     _ method: MethodDescriptor, _ request: Request, _: Response.Type = Response.self,
     options: CallOptions = CallOptions()
   ) -> WatchStream<Response> {

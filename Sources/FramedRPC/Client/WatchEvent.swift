@@ -2,7 +2,7 @@ internal import FramedCore
 internal import FramedMessages
 public import ProtobufFacade
 
-/// One thing a LATEST stream says: a value, the removal of one, or a bookmark.
+/// One thing a stream says: a value, the removal of one, or a bookmark.
 public struct WatchEvent<Message: ProtobufMessage>: Sendable, Equatable {
   /// The value; `nil` on a bookmark.
   public var message: Message?
@@ -24,7 +24,7 @@ public struct WatchEvent<Message: ProtobufMessage>: Sendable, Equatable {
 }
 
 /// The events of one stream, in order; for one consumer. Bytes not yet taken count against the stream's credit, so a
-/// slow consumer makes the server skip to newer values and never fills memory. Leaving the loop over it cancels the
+/// slow consumer makes the server skip to newer values (LATEST), wait (BLOCK) or give up (QUEUE), and never fills memory. Leaving the loop over it cancels the
 /// stream.
 public struct WatchStream<Message: ProtobufMessage>: AsyncSequence, Sendable {
   public typealias Element = WatchEvent<Message>

@@ -60,9 +60,35 @@ public struct RPCRouter: Sendable {
   ) {
     add(
       method,
-      .latest { bytes in
+      .stream(.latest) { bytes in
         let request = try Request(protobuf: bytes, limits: DecodingLimits())
         return { context, sender in try await handler(request, context, LatestStream(sender: sender)) }
+      })
+  }
+
+  /// A QUEUE stream. The handler subscribes somewhere, keeps `stream`, and returns, as with ``latest(_:_:_:handler:)``.
+  public mutating func queue<Request: ProtobufMessage, Response: ProtobufMessage>(
+    _ method: MethodDescriptor, _: Request.Type = Request.self, _: Response.Type = Response.self,
+    handler: @escaping @Sendable (Request, ServerCallContext, QueueStream<Response>) async throws -> Void
+  ) {
+    add(
+      method,
+      .stream(.queue(bound: method.queueSize > 0 ? method.queueSize : Limits.queueBound)) { bytes in
+        let request = try Request(protobuf: bytes, limits: DecodingLimits())
+        return { context, sender in try await handler(request, context, QueueStream(sender: sender)) }
+      })
+  }
+
+  /// A BLOCK stream. It ends with OK when the handler returns, with the error it throws else, once every message has left.
+  public mutating func block<Request: ProtobufMessage, Response: ProtobufMessage>(
+    _ method: MethodDescriptor, _: Request.Type = Request.self, _: Response.Type = Response.self,
+    handler: @escaping @Sendable (Request, ServerCallContext, BlockStream<Response>) async throws -> Void
+  ) {
+    add(
+      method,
+      .stream(.block) { bytes in
+        let request = try Request(protobuf: bytes, limits: DecodingLimits())
+        return { context, sender in try await handler(request, context, BlockStream(sender: sender)) }
       })
   }
 
@@ -75,14 +101,14 @@ public struct RPCRouter: Sendable {
 /// One registered method with its types erased: one indirect call per request.
 final class RoutedMethod: Sendable {
   typealias Handler = @Sendable (ServerCallContext) async throws -> [UInt8]
-  typealias StreamHandler = @Sendable (ServerCallContext, LatestSender) async throws -> Void
+  typealias StreamHandler = @Sendable (ServerCallContext, StreamSender) async throws -> Void
 
   enum Body: Sendable {
     /// Decodes, runs and encodes while the pointer is valid.
     case sync(@Sendable (UnsafeRawBufferPointer, ServerCallContext) throws -> [UInt8])
     /// Decodes while the pointer is valid; what it returns runs in a task.
     case async(@Sendable (UnsafeRawBufferPointer) throws -> Handler)
-    case latest(@Sendable (UnsafeRawBufferPointer) throws -> StreamHandler)
+    case stream(StreamKind, @Sendable (UnsafeRawBufferPointer) throws -> StreamHandler)
   }
 
   let descriptor: MethodDescriptor

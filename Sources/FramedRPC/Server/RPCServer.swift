@@ -164,6 +164,8 @@ extension ServerSettings {
     defaultTimeout = limits.defaultTimeout.nanoseconds
     maxTimeout = limits.maxTimeout.nanoseconds
     minPing = min(limits.minPing.nanoseconds, Limits.floorMinPing)
+    pingSilence = limits.pingSilence.nanoseconds
+    pingTimeout = limits.pingTimeout.nanoseconds
     idleClose = limits.idleClose?.nanoseconds
     drainGrace = limits.drainGrace.nanoseconds
     abuse = limits.abuseTokens.map { tokens in

@@ -13,6 +13,8 @@ final class ServerCall: @unchecked Sendable {
   private var end: StreamEnd?
   private var endActions: [@Sendable (StreamEnd) -> Void] = []
   private var snapshotAction: (@Sendable () -> Void)?
+  /// BLOCK: senders that wait for room.
+  private var waitingSenders: [UnsafeContinuation<Bool, Never>] = []
   /// What other threads said of the stream and the loop has not heard yet.
   private let unheard = Atomic(0)
 
@@ -39,11 +41,16 @@ final class ServerCall: @unchecked Sendable {
     if end == nil { self.task = task }
   }
 
-  func run(_ handler: @escaping RoutedMethod.StreamHandler, _ context: ServerCallContext) {
+  func run(_ handler: @escaping RoutedMethod.StreamHandler, _ kind: StreamKind, _ context: ServerCallContext) {
     let task = Task.immediateDetached(executorPreference: session.executor) {
       do {
-        try await handler(context, LatestSender(call: self))
-        self.onLoop { $0.connection.handlerSubscribed($0.stream) }
+        try await handler(context, StreamSender(call: self))
+        // A BLOCK handler has sent everything when it returns; the others have subscribed somewhere.
+        if kind == .block {
+          self.onLoop { $0.connection.finish($0.stream, .status(.ok)) }
+        } else {
+          self.onLoop { $0.connection.handlerSubscribed($0.stream) }
+        }
       } catch {
         let status = self.session.status(of: error, context.method)
         self.onLoop { $0.connection.finish($0.stream, .status(status)) }
@@ -70,9 +77,20 @@ final class ServerCall: @unchecked Sendable {
     guard self.end == nil else { return }
     self.end = end
     snapshotAction = nil
+    release(false)
+    guard !endActions.isEmpty else { return }
     let actions = endActions
     endActions = []
-    for action in actions { action(end) }
+    // Not here: what was sent last may have ended the stream, and its sender may hold what an action needs.
+    session.executor.post { for action in actions { action(end) } }
+  }
+
+  func roomAgain() { release(true) }
+
+  private func release(_ hasRoom: Bool) {
+    let senders = waitingSenders
+    waitingSenders = []
+    for sender in senders { sender.resume(returning: hasRoom) }
   }
 
   func snapshotNeeded() -> Bool {
@@ -105,9 +123,27 @@ final class ServerCall: @unchecked Sendable {
     }
   }
 
+  /// BLOCK: returns when there is room for another message.
+  func pushAndWait(_ bytes: [UInt8], seq: UInt64?) async throws(RPCError) {
+    let isOpen = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+      onLoop { call in
+        switch call.connection.push(call.stream, seq: seq, bytes: bytes) {
+        case .room: continuation.resume(returning: true)
+        case .full: call.waitingSenders.append(continuation)
+        case .ended: continuation.resume(returning: false)
+        }
+      }
+    }
+    guard isOpen else { throw RPCError(.cancelled, "the stream is over") }
+  }
+
   func onEnd(_ action: @escaping @Sendable (StreamEnd) -> Void) {
     session.executor.run {
-      if let end = self.end { action(end) } else { self.endActions.append(action) }
+      if let end = self.end {
+        self.session.executor.post { action(end) }
+      } else {
+        self.endActions.append(action)
+      }
     }
   }
 

@@ -37,6 +37,10 @@ public struct ServerLimits: Sendable, Hashable {
   public var maxTimeout: Duration = .seconds(300)
   /// Pings closer together than half of this are early; three early ones in two minutes end the connection.
   public var minPing: Duration = .seconds(10)
+  /// Connections with open streams that are silent for so long are asked whether they live, and closed when they do not
+  /// answer within ``pingTimeout``.
+  public var pingSilence: Duration = .seconds(30)
+  public var pingTimeout: Duration = .seconds(20)
   /// Connections without a stream are closed after this; `nil`: never.
   public var idleClose: Duration?
   /// A connection older than this, give or take a tenth, is drained, so that clients spread anew over servers; `nil`: never.

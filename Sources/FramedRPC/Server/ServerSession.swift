@@ -106,7 +106,7 @@ extension ServerSession: ServerConnectionDelegate {
     switch method.body {
     case .sync: return .sync(method, defaultTimeout: method.defaultTimeout)
     case .async: return .async(method, defaultTimeout: method.defaultTimeout)
-    case .latest: return .latest(method, defaultTimeout: method.defaultTimeout)
+    case .stream(let kind, _): return .stream(method, kind, defaultTimeout: method.defaultTimeout)
     }
   }
 
@@ -144,8 +144,8 @@ extension ServerSession: ServerConnectionDelegate {
         connection.finish(stream, .status(EndStatus(.internal, "a sync method has no task")))
       case .async(let decode):
         call.run(try decode(request), context)
-      case .latest(let decode):
-        call.run(try decode(request), context)
+      case .stream(let kind, let decode):
+        call.run(try decode(request), kind, context)
       }
     } catch {
       connection.finish(stream, .status(status(of: error, method.descriptor)))
@@ -187,6 +187,8 @@ extension ServerSession: ServerConnectionDelegate {
   func snapshotNeeded(_ stream: ServerStream) -> Bool {
     call(of: stream)?.snapshotNeeded() ?? false
   }
+
+  func roomAgain(_ stream: ServerStream) { call(of: stream)?.roomAgain() }
 
   func abandoned(_ stream: ServerStream) {
     environment.logger.warning(

@@ -92,7 +92,9 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
-    guard phase != .closing else {
+    // A core that has said its last leaves the rest of a record unread: what follows it is not to be decrypted, or TLS would
+    // end the connection with an alert of its own and destroy the GOAWAY.
+    guard phase != .closing, phase != .open || !core.wantsClose else {
       droppedBytes += buffer.readableBytes
       if droppedBytes > Self.lingerBytes { close() }
       return

@@ -139,7 +139,7 @@ public struct DatasetServiceClient: Sendable {
 
   /// The newest status at once, then every change; ends when the current operation has ended, unless `follow`.
   public func watchStatus(_ request: WatchStatusRequest, options: CallOptions = CallOptions()) -> WatchStream<DatasetStatus> {
-    connection.latest(DatasetServiceMethods.watchStatus, request, DatasetStatus.self, options: options)
+    connection.stream(DatasetServiceMethods.watchStatus, request, DatasetStatus.self, options: options)
   }
 
   /// Ends the operation under way; nothing of it is published.

@@ -93,7 +93,7 @@ struct CallCommand: AsyncParsableCommand {
       if method.isStream {
         let descriptor = MethodDescriptor(name: method.name, stream: .latest)
         let client = try await session.connection()
-        for try await event in client.latest(descriptor, body, RawMessage.self) {
+        for try await event in client.stream(descriptor, body, RawMessage.self) {
           if let message = event.message { try show(message) }
         }
       } else {

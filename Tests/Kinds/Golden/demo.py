@@ -21,8 +21,22 @@ class ItemServiceMethods:
         "demo.v1.ItemService/WatchItems",
         _demo.GetItemRequest,
         _demo.Item,
-        is_stream=True,
+        stream=framedrpc.StreamMode.LATEST,
         key_field="item_id",
+    )
+
+    item_events = framedrpc.Method(
+        "demo.v1.ItemService/ItemEvents",
+        _demo.GetItemRequest,
+        _demo.Item,
+        stream=framedrpc.StreamMode.QUEUE,
+    )
+
+    export_items = framedrpc.Method(
+        "demo.v1.ItemService/ExportItems",
+        _demo.GetItemRequest,
+        _demo.Item,
+        stream=framedrpc.StreamMode.BLOCK,
     )
 
 
@@ -62,10 +76,48 @@ class ItemServiceClient:
         metadata: framedrpc.Metadata | None = None,
         after: framedrpc.ResumePoint | None = None,
         traceparent: str | None = None,
-    ) -> framedrpc.LatestStream[_demo.Item]:
+    ) -> framedrpc.EventStream[_demo.Item]:
         """Streams items as they change."""
-        return self.channel.latest(
+        return self.channel.stream(
             ItemServiceMethods.watch_items,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            after=after,
+            traceparent=traceparent,
+        )
+
+    def item_events(
+        self,
+        request: _demo.GetItemRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        after: framedrpc.ResumePoint | None = None,
+        traceparent: str | None = None,
+    ) -> framedrpc.EventStream[_demo.Item]:
+        """Streams what happened to an item."""
+        return self.channel.stream(
+            ItemServiceMethods.item_events,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            after=after,
+            traceparent=traceparent,
+        )
+
+    def export_items(
+        self,
+        request: _demo.GetItemRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        after: framedrpc.ResumePoint | None = None,
+        traceparent: str | None = None,
+    ) -> framedrpc.EventStream[_demo.Item]:
+        """Streams every item once."""
+        return self.channel.stream(
+            ItemServiceMethods.export_items,
             request,
             timeout=timeout,
             metadata=metadata,
@@ -110,10 +162,48 @@ class AsyncItemServiceClient:
         metadata: framedrpc.Metadata | None = None,
         after: framedrpc.ResumePoint | None = None,
         traceparent: str | None = None,
-    ) -> framedrpc.AsyncLatestStream[_demo.Item]:
+    ) -> framedrpc.AsyncEventStream[_demo.Item]:
         """Streams items as they change."""
-        return self.channel.latest(
+        return self.channel.stream(
             ItemServiceMethods.watch_items,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            after=after,
+            traceparent=traceparent,
+        )
+
+    def item_events(
+        self,
+        request: _demo.GetItemRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        after: framedrpc.ResumePoint | None = None,
+        traceparent: str | None = None,
+    ) -> framedrpc.AsyncEventStream[_demo.Item]:
+        """Streams what happened to an item."""
+        return self.channel.stream(
+            ItemServiceMethods.item_events,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            after=after,
+            traceparent=traceparent,
+        )
+
+    def export_items(
+        self,
+        request: _demo.GetItemRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        after: framedrpc.ResumePoint | None = None,
+        traceparent: str | None = None,
+    ) -> framedrpc.AsyncEventStream[_demo.Item]:
+        """Streams every item once."""
+        return self.channel.stream(
+            ItemServiceMethods.export_items,
             request,
             timeout=timeout,
             metadata=metadata,

@@ -9,9 +9,13 @@ public enum ItemServiceMethods {
   public static let getItem = MethodDescriptor(name: "demo.v1.ItemService/GetItem", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(5000), reasons: ["ITEM_GONE"])
   /// Streams items as they change.
   public static let watchItems = MethodDescriptor(name: "demo.v1.ItemService/WatchItems", stream: .latest, keyField: "item_id")
+  /// Streams what happened to an item.
+  public static let itemEvents = MethodDescriptor(name: "demo.v1.ItemService/ItemEvents", stream: .queue, queueSize: 16)
+  /// Streams every item once.
+  public static let exportItems = MethodDescriptor(name: "demo.v1.ItemService/ExportItems", stream: .block)
 
   /// In the schema's order.
-  public static let all: [MethodDescriptor] = [getItem, watchItems]
+  public static let all: [MethodDescriptor] = [getItem, watchItems, itemEvents, exportItems]
 }
 
 /// Items, read and watched.
@@ -22,6 +26,10 @@ public protocol ItemServiceServer: RPCService {
   func getItem(_ request: GetItemRequest, context: ServerCallContext) async throws -> Item
   /// Streams items as they change.
   func watchItems(_ request: GetItemRequest, context: ServerCallContext, stream: LatestStream<Item>) async throws
+  /// Streams what happened to an item.
+  func itemEvents(_ request: GetItemRequest, context: ServerCallContext, stream: QueueStream<Item>) async throws
+  /// Streams every item once.
+  func exportItems(_ request: GetItemRequest, context: ServerCallContext, stream: BlockStream<Item>) async throws
 }
 
 extension ItemServiceServer {
@@ -31,6 +39,12 @@ extension ItemServiceServer {
     }
     router.latest(ItemServiceMethods.watchItems, GetItemRequest.self, Item.self) { request, context, stream in
       try await self.watchItems(request, context: context, stream: stream)
+    }
+    router.queue(ItemServiceMethods.itemEvents, GetItemRequest.self, Item.self) { request, context, stream in
+      try await self.itemEvents(request, context: context, stream: stream)
+    }
+    router.block(ItemServiceMethods.exportItems, GetItemRequest.self, Item.self) { request, context, stream in
+      try await self.exportItems(request, context: context, stream: stream)
     }
   }
 }
@@ -50,6 +64,16 @@ public struct ItemServiceClient: Sendable {
 
   /// Streams items as they change.
   public func watchItems(_ request: GetItemRequest, options: CallOptions = CallOptions()) -> WatchStream<Item> {
-    connection.latest(ItemServiceMethods.watchItems, request, Item.self, options: options)
+    connection.stream(ItemServiceMethods.watchItems, request, Item.self, options: options)
+  }
+
+  /// Streams what happened to an item.
+  public func itemEvents(_ request: GetItemRequest, options: CallOptions = CallOptions()) -> WatchStream<Item> {
+    connection.stream(ItemServiceMethods.itemEvents, request, Item.self, options: options)
+  }
+
+  /// Streams every item once.
+  public func exportItems(_ request: GetItemRequest, options: CallOptions = CallOptions()) -> WatchStream<Item> {
+    connection.stream(ItemServiceMethods.exportItems, request, Item.self, options: options)
   }
 }

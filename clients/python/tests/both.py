@@ -4,9 +4,9 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from framedrpc import AsyncChannel, Channel, Credentials, Event
+from framedrpc import AsyncChannel, Channel, Credentials, Event, Method
 from methods import WATCH, name
-from peer import Peer
+from suite.peer import Peer
 
 
 class Blocking:
@@ -31,9 +31,9 @@ class Blocking:
             thread.join(30)
         return answers
 
-    def watch(self, count: int | None = None, **more) -> list[Event]:
+    def watch(self, count: int | None = None, method: Method = WATCH, **more) -> list[Event]:
         events: list[Event] = []
-        for event in self.channel.latest(WATCH, name("w"), **more):
+        for event in self.channel.stream(method, name("w"), **more):
             events.append(event)
             if len(events) == count:
                 break
@@ -59,10 +59,10 @@ class Asyncio:
 
         return self.loop.run_until_complete(all_of_them())
 
-    def watch(self, count: int | None = None, **more) -> list[Event]:
+    def watch(self, count: int | None = None, method: Method = WATCH, **more) -> list[Event]:
         async def collect() -> list[Event]:
             events: list[Event] = []
-            async with self.channel.latest(WATCH, name("w"), **more) as stream:
+            async with self.channel.stream(method, name("w"), **more) as stream:
                 async for event in stream:
                     events.append(event)
                     if len(events) == count:

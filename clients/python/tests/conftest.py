@@ -6,10 +6,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parent))
+# The scripted server is the conformance suite's.
+sys.path.insert(0, str(Path(__file__).parents[3] / "conformance"))
 
 from framedrpc import Credentials  # noqa: E402
 from both import Asyncio, Blocking, Connect  # noqa: E402
-from peer import Peer, Script, make_credentials  # noqa: E402
+from suite.peer import Peer, Script, make_credentials  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from framedrpc import AsyncChannel, Channel, Credentials, RpcError, StatusCode
 from framedrpc.v1.wire_pb2 import CallMeta, Detail
 from framedrpc.wire import CANCEL, CREDIT, MORE, PING, frame
 from methods import IDEMPOTENT, NAMED, UNARY, name
-from peer import PeerConnection
+from suite.peer import PeerConnection
 
 
 def echo(peer: PeerConnection) -> None:

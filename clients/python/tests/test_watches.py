@@ -8,7 +8,7 @@ from both import Connect
 from framedrpc import Channel, Credentials, Event, RpcError, StatusCode
 from framedrpc.wire import CANCEL, CREDIT, PING, frame
 from methods import WATCH, name, status
-from peer import PeerConnection
+from suite.peer import PeerConnection
 
 
 def values(events: list[Event]) -> list[tuple[str, int]]:
@@ -183,7 +183,7 @@ def test_a_watch_is_closed_from_another_thread(serve, credentials: Credentials) 
             peer.frame()
 
     with Channel("127.0.0.1", serve(script).port, credentials) as channel:
-        stream = channel.latest(WATCH, name("w"))
+        stream = channel.stream(WATCH, name("w"))
         seen, codes = threading.Event(), []
 
         def watch() -> None:

@@ -121,9 +121,11 @@ private final class FuzzedConnection: ServerConnectionDelegate {
     }
   }
 
+  private static let methods = ["Sync", "Async", "Watch", "Queue", "Block", "Nothing"]
+
   private func call() {
     let kind = operations.byte()
-    var meta = CallMeta(method: ["Sync", "Async", "Watch", "Nothing"][Int(kind & 3)])
+    var meta = CallMeta(method: Self.methods[Int(operations.byte()) % Self.methods.count])
     var window = Int64(Limits.floorCredit)
     if kind & 4 != 0 {
       let credit = UInt32(operations.number())
@@ -147,10 +149,20 @@ private final class FuzzedConnection: ServerConnectionDelegate {
     guard !watches.isEmpty else { return }
     let stream = watches[operations.number() % watches.count]
     seq += 1
+    guard stream.latest != nil else {
+      let what = operations.byte()
+      if what % 8 == 0 {
+        connection.finishStream(stream)
+      } else {
+        let bytes = [UInt8](repeating: 2, count: operations.number())
+        _ = connection.push(stream, seq: what & 8 == 0 ? seq : nil, bytes: bytes)
+      }
+      return check()
+    }
     switch operations.byte() % 8 {
     case 0: connection.bookmark(stream, safeSeq: seq)
     case 1: connection.beginSnapshot(stream)
-    case 2: connection.finishLatest(stream)
+    case 2: connection.finishStream(stream)
     default:
       let size = operations.number()
       connection.offer(
@@ -220,7 +232,9 @@ private final class FuzzedConnection: ServerConnectionDelegate {
     switch meta.method {
     case "Sync": .sync(method, defaultTimeout: nil)
     case "Async": .async(method, defaultTimeout: nil)
-    case "Watch": .latest(method, defaultTimeout: nil)
+    case "Watch": .stream(method, .latest, defaultTimeout: nil)
+    case "Queue": .stream(method, .queue(bound: 4), defaultTimeout: nil)
+    case "Block": .stream(method, .block, defaultTimeout: nil)
     default: .refused(EndStatus(.unimplemented, "no method \(meta.method)"))
     }
   }
@@ -230,13 +244,14 @@ private final class FuzzedConnection: ServerConnectionDelegate {
   }
   func start(_ stream: ServerStream, _ request: UnsafeRawBufferPointer) {
     if stream.isUnary { return running.append(stream) }
-    connection.beginLatest(stream, epoch: 1)
+    connection.begin(stream, epoch: 1)
     connection.handlerSubscribed(stream)
     watches.append(stream)
   }
   func cancelled(_ stream: ServerStream, _ status: StatusCode) {}
   func ended(_ stream: ServerStream, finished: Bool) { watches.removeAll { $0 === stream } }
   func snapshotNeeded(_ stream: ServerStream) -> Bool { true }
+  func roomAgain(_ stream: ServerStream) {}
   func abandoned(_ stream: ServerStream) {}
 }
 

@@ -13,7 +13,7 @@ from .calls import Heads, Metadata, deadline_exceeded, deadline_of, undecodable
 from .connection import unreachable
 from .core import ClientCore
 from .errors import RpcError, StatusCode
-from .follow import Event, Follower, Value
+from .follow import Event, Follower, Value, follower
 from .method import Method, Request, Response
 from .policy import DEFAULT_SILENCE, GOOD_LIFE, SILENCES, Backoff, Retry, RetryBudget, may_resume
 from .stream import Stream as CoreStream
@@ -181,14 +181,14 @@ class AsyncChannel:
             raise stream.error
         return stream.answer or b""
 
-    def latest(
+    def stream(
         self, method: Method[Request, Value], request: Request, *, timeout: float | None = None, metadata: Metadata | None = None,
         after: ResumePoint | None = None, traceparent: str | None = None,
-    ) -> "AsyncLatestStream[Value]":  # fmt: skip
-        """Calls a method that answers with the newest values. `timeout`: seconds for the whole stream, breaks included.
+    ) -> "AsyncEventStream[Value]":  # fmt: skip
+        """Calls a method that answers with a stream. `timeout`: seconds for the whole stream, breaks included.
         `after`: a place of an earlier stream, to go on from it."""
         heads = Heads(method, metadata, None, traceparent)
-        return AsyncLatestStream(self, method, heads, request.SerializeToString(), timeout, after)
+        return AsyncEventStream(self, method, heads, request.SerializeToString(), timeout, after)
 
     async def connection(self) -> _Connection:
         """A connection that takes calls. Raises RpcError (refused) where there is none to be had."""
@@ -227,11 +227,12 @@ class AsyncChannel:
         await self.close()
 
 
-class AsyncLatestStream(Generic[Value]):
-    """The newest values, as they come: `async for` over it. Survives the loss of its connection and a restart of the
+class AsyncEventStream(Generic[Value]):
+    """What a stream says, as it comes: `async for` over it. Survives the loss of its connection and a restart of the
     server; leaving the loop, cancelling the task, `aclose` or `async with` ends it.
 
-    A consumer that is slower than the changes skips values of a key, never its newest.
+    A consumer that is slower than the changes skips values of a key (LATEST), never its newest, makes the server wait (BLOCK), or
+    loses the stream (QUEUE). Without places to resume from, a QUEUE or BLOCK stream that breaks is not opened again.
     """
 
     def __init__(
@@ -239,7 +240,7 @@ class AsyncLatestStream(Generic[Value]):
     ) -> None:
         self._channel, self._method, self._heads, self._body = channel, method, heads, body
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._follower: Follower[Value] = Follower(method.response, method.key_field, after)
+        self._follower: Follower[Value] = follower(method, after)
         self._backoff = Backoff()
         self._silence = DEFAULT_SILENCE
         self._began = 0.0
@@ -313,7 +314,7 @@ class AsyncLatestStream(Generic[Value]):
         """Waits for the next attempt, or raises the error where there is none."""
         error.attempts = self._attempts
         self._failures += 1
-        if not may_resume(error, self._answered, self._failures):
+        if not self._follower.may_go_on or not may_resume(error, self._answered, self._failures):
             raise error
         if time.monotonic() - self._began > GOOD_LIFE:
             self._backoff.reset()
@@ -328,7 +329,7 @@ class AsyncLatestStream(Generic[Value]):
             await self._running.aclose()
             self._running = None
 
-    async def __aenter__(self) -> "AsyncLatestStream[Value]":
+    async def __aenter__(self) -> "AsyncEventStream[Value]":
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

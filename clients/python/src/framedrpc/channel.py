@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from .calls import Heads, Metadata, deadline_exceeded, deadline_of, undecodable
 from .connection import Connection, unreachable
 from .errors import RpcError, StatusCode
-from .follow import Event, Follower, Value
+from .follow import Event, Follower, Value, follower
 from .method import Method, Request, Response
 from .policy import DEFAULT_SILENCE, GOOD_LIFE, SILENCES, Backoff, Retry, RetryBudget, may_resume
 from .stream import Stream as CoreStream
@@ -83,14 +83,14 @@ class Channel:
             raise stream.error
         return stream.answer or b""
 
-    def latest(
+    def stream(
         self, method: Method[Request, Value], request: Request, *, timeout: float | None = None, metadata: Metadata | None = None,
         after: ResumePoint | None = None, traceparent: str | None = None,
-    ) -> "LatestStream[Value]":  # fmt: skip
-        """Calls a method that answers with the newest values. `timeout`: seconds for the whole stream, breaks included.
+    ) -> "EventStream[Value]":  # fmt: skip
+        """Calls a method that answers with a stream. `timeout`: seconds for the whole stream, breaks included.
         `after`: a place of an earlier stream, to go on from it."""
         heads = Heads(method, metadata, None, traceparent)
-        return LatestStream(self, method, heads, request.SerializeToString(), timeout, after)
+        return EventStream(self, method, heads, request.SerializeToString(), timeout, after)
 
     def connection(self) -> Connection:
         """A connection that takes calls. Raises RpcError (refused) where there is none to be had."""
@@ -121,11 +121,12 @@ class Channel:
         self.close()
 
 
-class LatestStream(Generic[Value]):
-    """The newest values, as they come: iterate over it. Survives the loss of its connection and a restart of the server;
+class EventStream(Generic[Value]):
+    """What a stream says, as it comes: iterate over it. Survives the loss of its connection and a restart of the server;
     leaving the loop, `close` or `with` ends it.
 
-    A consumer that is slower than the changes skips values of a key, never its newest.
+    A consumer that is slower than the changes skips values of a key (LATEST), never its newest, makes the server wait (BLOCK), or
+    loses the stream (QUEUE). Without places to resume from, a QUEUE or BLOCK stream that breaks is not opened again.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class LatestStream(Generic[Value]):
     ) -> None:
         self._channel, self._method, self._heads, self._body = channel, method, heads, body
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._follower: Follower[Value] = Follower(method.response, method.key_field, after)
+        self._follower: Follower[Value] = follower(method, after)
         self._backoff = Backoff()
         self._began = 0.0
         self._open: tuple[Connection, CoreStream] | None = None
@@ -210,7 +211,7 @@ class LatestStream(Generic[Value]):
         """Waits for the next attempt, or raises the error where there is none."""
         error.attempts = self._attempts
         self._failures += 1
-        if self._is_closed or not may_resume(error, self._answered, self._failures):
+        if self._is_closed or not self._follower.may_go_on or not may_resume(error, self._answered, self._failures):
             raise error
         if time.monotonic() - self._began > GOOD_LIFE:
             self._backoff.reset()
@@ -227,7 +228,7 @@ class LatestStream(Generic[Value]):
             self._open = None
             connection.cancel(stream, CANCEL_CALLER, RpcError(StatusCode.CANCELLED, "the stream was closed"))
 
-    def __enter__(self) -> "LatestStream[Value]":
+    def __enter__(self) -> "EventStream[Value]":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

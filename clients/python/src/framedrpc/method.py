@@ -19,6 +19,19 @@ class Idempotency(enum.Enum):
     REQUEST_ID = 2
 
 
+class StreamMode(enum.Enum):
+    """How a method's answers come."""
+
+    #: One answer: a unary method.
+    NONE = 0
+    #: The newest value of every key.
+    LATEST = 1
+    #: Every message, from a bounded queue.
+    QUEUE = 2
+    #: Every message; the server waits.
+    BLOCK = 3
+
+
 @dataclass(frozen=True)
 class Method(Generic[Request, Response]):
     """A method of a service: `package.Service/Method` and how it behaves."""
@@ -27,8 +40,7 @@ class Method(Generic[Request, Response]):
     request: type[Request]
     response: type[Response]
     idempotency: Idempotency = Idempotency.UNSPECIFIED
-    #: Whether it answers with a LATEST stream.
-    is_stream: bool = False
+    stream: StreamMode = StreamMode.NONE
     #: Of a LATEST stream: the field of the response that names the key; empty: one value in all.
     key_field: str = ""
     #: Seconds, of a unary call that states none.

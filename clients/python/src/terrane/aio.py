@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
-from framedrpc import AsyncChannel, AsyncLatestStream
+from framedrpc import AsyncChannel, AsyncEventStream
 
 from .client import Named
 from .locate import locate
@@ -54,7 +54,7 @@ class AsyncClient:
                     on_progress(event.message)
         return check(await self.get(dataset))
 
-    def watch(self, dataset: Named, *, follow: bool = False, timeout: float | None = None) -> AsyncLatestStream[DatasetStatus]:
+    def watch(self, dataset: Named, *, follow: bool = False, timeout: float | None = None) -> AsyncEventStream[DatasetStatus]:
         """The newest status and then every change, through breaks and restarts; ends when the operation under way has ended,
         unless `follow`."""
         return self.datasets.watch_status(WatchStatusRequest(dataset=reference(dataset), follow=follow), timeout=timeout)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from framedrpc import Channel, LatestStream
+from framedrpc import Channel, EventStream
 
 from .locate import locate
 from .names import name as parse_name
@@ -56,7 +56,7 @@ class Client:
                     on_progress(event.message)
         return check(self.get(dataset))
 
-    def watch(self, dataset: Named, *, follow: bool = False, timeout: float | None = None) -> LatestStream[DatasetStatus]:
+    def watch(self, dataset: Named, *, follow: bool = False, timeout: float | None = None) -> EventStream[DatasetStatus]:
         """The newest status and then every change, through breaks and restarts; ends when the operation under way has ended,
         unless `follow`."""
         return self.datasets.watch_status(WatchStatusRequest(dataset=reference(dataset), follow=follow), timeout=timeout)

@@ -50,7 +50,7 @@ class DatasetServiceMethods:
         _dataset_service.WatchStatusRequest,
         _dataset.DatasetStatus,
         idempotency=framedrpc.Idempotency.IDEMPOTENT,
-        is_stream=True,
+        stream=framedrpc.StreamMode.LATEST,
         key_field="dataset_key",
         reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND",),
     )
@@ -209,9 +209,9 @@ class DatasetServiceClient:
         metadata: framedrpc.Metadata | None = None,
         after: framedrpc.ResumePoint | None = None,
         traceparent: str | None = None,
-    ) -> framedrpc.LatestStream[_dataset.DatasetStatus]:
+    ) -> framedrpc.EventStream[_dataset.DatasetStatus]:
         """The newest status at once, then every change; ends when the current operation has ended, unless `follow`."""
-        return self.channel.latest(
+        return self.channel.stream(
             DatasetServiceMethods.watch_status,
             request,
             timeout=timeout,
@@ -437,9 +437,9 @@ class AsyncDatasetServiceClient:
         metadata: framedrpc.Metadata | None = None,
         after: framedrpc.ResumePoint | None = None,
         traceparent: str | None = None,
-    ) -> framedrpc.AsyncLatestStream[_dataset.DatasetStatus]:
+    ) -> framedrpc.AsyncEventStream[_dataset.DatasetStatus]:
         """The newest status at once, then every change; ends when the current operation has ended, unless `follow`."""
-        return self.channel.latest(
+        return self.channel.stream(
             DatasetServiceMethods.watch_status,
             request,
             timeout=timeout,
