@@ -134,6 +134,8 @@ public struct SchemaMethodOptions: Sendable, Equatable {
   }
   public var stream = StreamMode.none
   public var key = ""
+  /// The number of the field that ``key`` names.
+  public var keyNumber: Int32 = 0
   public var idempotency = Idempotency.unspecified
   public var role = ""
   public var defaultTimeoutMilliseconds: UInt32 = 0

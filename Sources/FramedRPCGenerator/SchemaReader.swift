@@ -110,13 +110,18 @@ struct SchemaReader {
       methods: try service.methods.map { method in
         let fullName = "\(service.fullName).\(method.name)"
         guard !method.clientStreaming else { throw GenerationError("\(fullName): client streaming is not supported") }
-        let options = try MethodOptionsReader.read(method.options, of: fullName)
+        var options = try MethodOptionsReader.read(method.options, of: fullName)
         guard method.serverStreaming == (options.stream != .none) else {
           throw GenerationError(
             "\(fullName): a method returns a stream if, and only if, its option stream names a mode")
         }
-        guard options.key.isEmpty || method.outputType.fields.contains(where: { $0.name == options.key }) else {
-          throw GenerationError("\(fullName): its option key names no field of \(method.outputType.fullName)")
+        if !options.key.isEmpty {
+          guard let field = method.outputType.fields.first(where: { $0.name == options.key }), field.type == .string,
+            !field.isRepeated
+          else {
+            throw GenerationError("\(fullName): its option key names no string of \(method.outputType.fullName)")
+          }
+          options.keyNumber = field.number
         }
         return SchemaMethod(
           name: method.name,

@@ -53,7 +53,10 @@ public struct SwiftServiceEmitter: Sendable {
     let options = method.options
     var result = ["name: \(literal("\(service.fullName)/\(method.name)"))"]
     if options.stream != .none { result.append("stream: .\(options.stream)") }
-    if !options.key.isEmpty { result.append("keyField: \(literal(options.key))") }
+    if !options.key.isEmpty {
+      result.append("keyField: \(literal(options.key))")
+      result.append("keyNumber: \(options.keyNumber)")
+    }
     switch options.idempotency {
     case .unspecified: break
     case .idempotent: result.append("idempotency: .idempotent")
@@ -123,11 +126,11 @@ public struct SwiftServiceEmitter: Sendable {
   }
 
   private func client(_ service: SchemaService, into text: inout SourceText) {
-    text.documentation(service.documentation + ["", "Calls them over a connection."])
+    text.documentation(service.documentation + ["", "Calls them over a connection or a channel."])
     text.block("public struct \(service.name)Client: Sendable {") { text in
-      text.line("public let connection: RPCClient")
+      text.line("public let caller: any RPCCaller")
       text.line()
-      text.line("public init(_ connection: RPCClient) { self.connection = connection }")
+      text.line("public init(_ caller: any RPCCaller) { self.caller = caller }")
       for method in service.methods {
         text.line()
         text.documentation(method.documentation)
@@ -136,11 +139,11 @@ public struct SwiftServiceEmitter: Sendable {
         let call = "(\(service.name)Methods.\(name(method)), request, \(response).self, options: options)"
         if method.options.stream == .none {
           text.block("public func \(name(method))(\(request)) async throws(RPCError) -> \(response) {") { text in
-            text.line("try await connection.unary\(call)")
+            text.line("try await caller.unary\(call)")
           }
         } else {
           text.block("public func \(name(method))(\(request)) -> WatchStream<\(response)> {") { text in
-            text.line("connection.stream\(call)")
+            text.line("caller.stream\(call)")
           }
         }
       }

@@ -72,7 +72,9 @@ import Testing
 
   @Test func aGrantBeginsTheMinuteAnew() {
     let (server, stream) = watching("Queue", credit: 4_096)
-    for seq in 1...3 { _ = server.connection.push(stream, seq: UInt64(seq), bytes: [UInt8](repeating: 1, count: 4_096)) }
+    for seq in 1...3 {
+      _ = server.connection.push(stream, seq: UInt64(seq), bytes: [UInt8](repeating: 1, count: 4_096))
+    }
     _ = server.sent()
     server.pass(.seconds(59))
     _ = server.sent()

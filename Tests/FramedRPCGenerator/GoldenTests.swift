@@ -127,7 +127,7 @@ struct RefusalTests {
   @Test("a key that is no field of the response")
   func key() throws {
     let method = "rpc A(M) returns (stream M) { option (framedrpc.v1.method) = {stream: LATEST key: \"no\"}; }"
-    #expect(try message(service(method)) == "x.S.A: its option key names no field of x.M")
+    #expect(try message(service(method)) == "x.S.A: its option key names no string of x.M")
   }
 
   @Test("options of the plugin", arguments: ["", "emit=cobol,module=X", "emit=c", "lang=swift", "emit=swift,module=X"])

@@ -162,3 +162,8 @@ extension RPCError {
       .flatMap { try? TerraneMessages.Problem(protobuf: $0.value) }
   }
 }
+
+extension DatasetServiceClient {
+  /// The tests call over one connection.
+  var connection: RPCClient { caller as! RPCClient }
+}

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from . import CONFORMANCE
+from .vectors import check, send
 
 SERVER, CLIENT = "server", "client"
 
@@ -49,4 +51,11 @@ def cases() -> list[Case]:
     for row in rows:
         run, config, is_long = _FOUND[row["side"], row["name"]]
         found.append(Case(row["name"], row["side"], row["title"], run, config, is_long))
-    return found
+    vectors = json.loads((CONFORMANCE / "vectors.json").read_text())["vectors"]
+    return found + [Case(f"vector/{row['name']}", SERVER, row["meaning"], partial(_try, row)) for row in vectors]
+
+
+def _try(vector: dict[str, Any], server: Any) -> None:
+    raw = server.connect(greet=False)
+    send(raw, vector)
+    check(raw, vector)

@@ -53,12 +53,24 @@ extension ClientConnection {
       // Ids must leave in their order: CALL goes out here, only later fragments take turns.
       writeCall(stream)
     }
+    if nextID > Limits.maxStreamID { refuseWaiting() }
     if waitingHead == waiting.count {
       waiting.removeAll(keepingCapacity: waitingHead <= 256)
       waitingHead = 0
     } else if waitingHead > 256, waitingHead * 2 > waiting.count {
       waiting.removeFirst(waitingHead)
       waitingHead = 0
+    }
+  }
+
+  /// No id is left: what waits can never go out here.
+  private func refuseWaiting() {
+    while waitingHead < waiting.count {
+      let stream = waiting[waitingHead]
+      waitingHead += 1
+      guard stream.state == .waiting else { continue }
+      stream.state = .closed
+      answer(stream, EndStatus(.unavailable, "the connection has no stream ids left", refused: true))
     }
   }
 

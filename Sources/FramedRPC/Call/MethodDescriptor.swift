@@ -26,6 +26,8 @@ public struct MethodDescriptor: Sendable, Hashable {
   public let stream: StreamMode
   /// The response field that names what a LATEST value is about; `nil`: one slot.
   public let keyField: String?
+  /// The field's number.
+  public let keyNumber: UInt32?
   public let idempotency: Idempotency
   /// The role a caller needs; what it means is the ``Authorizer``'s business.
   public let role: String?
@@ -40,6 +42,7 @@ public struct MethodDescriptor: Sendable, Hashable {
     name: String,
     stream: StreamMode = .none,
     keyField: String? = nil,
+    keyNumber: UInt32? = nil,
     idempotency: Idempotency = .unspecified,
     role: String? = nil,
     defaultTimeout: Duration? = nil,
@@ -49,6 +52,7 @@ public struct MethodDescriptor: Sendable, Hashable {
     self.name = name
     self.stream = stream
     self.keyField = keyField
+    self.keyNumber = keyNumber
     self.idempotency = idempotency
     self.role = role
     self.defaultTimeout = defaultTimeout

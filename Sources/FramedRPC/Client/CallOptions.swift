@@ -15,6 +15,8 @@ public struct CallOptions: Sendable {
   public var initialCredit: UInt32?
   /// Streams: the longest silence; the server sends bookmarks in between.
   public var maxSilence: Duration?
+  /// How often the call was sent before.
+  var attempt: UInt32 = 0
 
   public init(timeout: Duration? = nil, requestID: [UInt8]? = nil, resume: Resume? = nil) {
     self.timeout = timeout

@@ -54,6 +54,7 @@ final class ClientSession: FramedSession, @unchecked Sendable {
     executor.run {
       self.connection.now = FramedChannelHandler.clock
       action(self.connection)
+      if !self.connection.isUsable { self.onUnusable("the connection takes no more calls") }
       self.channelHandler?.scheduleFlush()
     }
   }

@@ -33,7 +33,7 @@ public struct ClientConfiguration: Sendable {
 
 /// One connection to a server. Calls from any thread or task share it; they wait here for a free stream when the
 /// server's limit is reached. Closes when nobody holds it or one of its streams any more.
-public final class RPCClient: Sendable {
+public final class RPCClient: RPCCaller {
   private static let sharedGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
   private let session: ClientSession
@@ -126,10 +126,16 @@ public final class RPCClient: Sendable {
     _ method: MethodDescriptor, _ request: Request, _: Response.Type = Response.self,
     options: CallOptions = CallOptions()
   ) async throws(RPCError) -> Response {
+    try await unary(method, encoded: request.protobufBytes(), options: options)
+  }
+
+  func unary<Response: ProtobufMessage>(
+    _ method: MethodDescriptor, encoded request: [UInt8], options: CallOptions
+  ) async throws(RPCError) -> Response {
     let call = UnaryCall()
     let timeout = options.timeout ?? method.defaultTimeout
     let outcome = await call.run(
-      callMeta(method, options), request.protobufBytes(), timeout: timeout?.nanoseconds, on: session)
+      callMeta(method, options), request, timeout: timeout?.nanoseconds, on: session)
     let bytes = try outcome.get()
     do {
       return try bytes.withUnsafeBytes { try Response(protobuf: $0, limits: DecodingLimits()) }
@@ -143,9 +149,13 @@ public final class RPCClient: Sendable {
     _ method: MethodDescriptor, _ request: Request, _: Response.Type = Response.self,
     options: CallOptions = CallOptions()
   ) -> WatchStream<Response> {
+    WatchStream(source: open(method, request.protobufBytes(), options), caller: self)
+  }
+
+  func open(_ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions) -> WatchCall {
     let call = WatchCall(session: session, window: options.initialCredit.map(Int.init) ?? initialCredit)
-    call.start(callMeta(method, options), request.protobufBytes(), timeout: options.timeout?.nanoseconds)
-    return WatchStream(call: call, client: self)
+    call.start(callMeta(method, options), request, timeout: options.timeout?.nanoseconds)
+    return call
   }
 
   /// Cancels every call and closes the connection; returns when it is closed.
@@ -171,6 +181,7 @@ public final class RPCClient: Sendable {
     meta.maxSilenceMs = options.maxSilence.map { UInt32(clamping: $0.nanosecondsSigned / 1_000_000) }
     meta.traceparent = options.traceparent ?? ""
     meta.tracestate = options.tracestate ?? ""
+    meta.attempt = options.attempt
     return meta
   }
 }

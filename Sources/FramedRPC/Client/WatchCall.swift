@@ -3,7 +3,7 @@ internal import FramedMessages
 internal import Synchronization
 
 /// One stream between the task that consumes it and the connection's event loop.
-final class WatchCall: ClientCallSink, Sendable {
+final class WatchCall: ClientCallSink, WatchSource {
   private struct State {
     var messages: [StreamMessage] = []
     var head = 0
@@ -63,13 +63,8 @@ final class WatchCall: ClientCallSink, Sendable {
 
   // MARK: The consumer's side
 
-  enum Next {
-    case message(StreamMessage, epoch: UInt64)
-    case end(EndStatus)
-  }
-
-  func next() async -> Next {
-    if let message = take() { return .message(message, epoch: epoch) }
+  func next() async -> WatchNext {
+    if let message = take() { return .message(message, epoch: epoch, key: "") }
     if let end = ending { return .end(end) }
     let message = await withTaskCancellationHandler {
       await withUnsafeContinuation { continuation in
@@ -83,8 +78,8 @@ final class WatchCall: ClientCallSink, Sendable {
     } onCancel: {
       cancel()
     }
-    if let message { return .message(message, epoch: epoch) }
-    if let message = take() { return .message(message, epoch: epoch) }
+    if let message { return .message(message, epoch: epoch, key: "") }
+    if let message = take() { return .message(message, epoch: epoch, key: "") }
     return .end(ending ?? EndStatus(.cancelled, "cancelled"))
   }
 

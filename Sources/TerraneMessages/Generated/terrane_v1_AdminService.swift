@@ -37,19 +37,19 @@ extension AdminServiceServer {
 
 /// For operators.
 ///
-/// Calls them over a connection.
+/// Calls them over a connection or a channel.
 public struct AdminServiceClient: Sendable {
-  public let connection: RPCClient
+  public let caller: any RPCCaller
 
-  public init(_ connection: RPCClient) { self.connection = connection }
+  public init(_ caller: any RPCCaller) { self.caller = caller }
 
   /// Compares the ledger with what exists, both ways. Only reports; deletes nothing.
   public func scan(_ request: ScanRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> ScanResponse {
-    try await connection.unary(AdminServiceMethods.scan, request, ScanResponse.self, options: options)
+    try await caller.unary(AdminServiceMethods.scan, request, ScanResponse.self, options: options)
   }
 
   /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
   public func getMetrics(_ request: GetMetricsRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> GetMetricsResponse {
-    try await connection.unary(AdminServiceMethods.getMetrics, request, GetMetricsResponse.self, options: options)
+    try await caller.unary(AdminServiceMethods.getMetrics, request, GetMetricsResponse.self, options: options)
   }
 }

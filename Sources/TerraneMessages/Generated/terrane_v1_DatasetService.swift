@@ -15,7 +15,7 @@ public enum DatasetServiceMethods {
   /// Datasets by page, newest first.
   public static let listDatasets = MethodDescriptor(name: "terrane.v1.DatasetService/ListDatasets", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_PAGE_TOKEN"])
   /// The newest status at once, then every change; ends when the current operation has ended, unless `follow`.
-  public static let watchStatus = MethodDescriptor(name: "terrane.v1.DatasetService/WatchStatus", stream: .latest, keyField: "dataset_key", idempotency: .idempotent, role: "reader", reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
+  public static let watchStatus = MethodDescriptor(name: "terrane.v1.DatasetService/WatchStatus", stream: .latest, keyField: "dataset_key", keyNumber: 1, idempotency: .idempotent, role: "reader", reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
   /// Ends the operation under way; nothing of it is published.
   public static let cancelDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CancelDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
   /// Runs a failed or cancelled create again, as a new operation.
@@ -110,66 +110,66 @@ extension DatasetServiceServer {
 /// Every call may be refused with the general reasons: INVALID_ARGUMENT, PERMISSION_DENIED, OVERLOADED,
 /// DATABASE_UNAVAILABLE, INTERNAL.
 ///
-/// Calls them over a connection.
+/// Calls them over a connection or a channel.
 public struct DatasetServiceClient: Sendable {
-  public let connection: RPCClient
+  public let caller: any RPCCaller
 
-  public init(_ connection: RPCClient) { self.connection = connection }
+  public init(_ caller: any RPCCaller) { self.caller = caller }
 
   /// Asks for a dataset. Answers at once with its record; watch it with WatchStatus.
   /// An equal request for a dataset that exists is answered with that dataset and `created` false.
   public func createDataset(_ request: CreateDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> CreateDatasetResponse {
-    try await connection.unary(DatasetServiceMethods.createDataset, request, CreateDatasetResponse.self, options: options)
+    try await caller.unary(DatasetServiceMethods.createDataset, request, CreateDatasetResponse.self, options: options)
   }
 
   /// The record of a dataset.
   public func getDataset(_ request: GetDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
-    try await connection.unary(DatasetServiceMethods.getDataset, request, Dataset.self, options: options)
+    try await caller.unary(DatasetServiceMethods.getDataset, request, Dataset.self, options: options)
   }
 
   /// What was done to the data or lost from it, and where: the warnings of the newest operation with their first places.
   public func getLog(_ request: GetLogRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> GetLogResponse {
-    try await connection.unary(DatasetServiceMethods.getLog, request, GetLogResponse.self, options: options)
+    try await caller.unary(DatasetServiceMethods.getLog, request, GetLogResponse.self, options: options)
   }
 
   /// Datasets by page, newest first.
   public func listDatasets(_ request: ListDatasetsRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> ListDatasetsResponse {
-    try await connection.unary(DatasetServiceMethods.listDatasets, request, ListDatasetsResponse.self, options: options)
+    try await caller.unary(DatasetServiceMethods.listDatasets, request, ListDatasetsResponse.self, options: options)
   }
 
   /// The newest status at once, then every change; ends when the current operation has ended, unless `follow`.
   public func watchStatus(_ request: WatchStatusRequest, options: CallOptions = CallOptions()) -> WatchStream<DatasetStatus> {
-    connection.stream(DatasetServiceMethods.watchStatus, request, DatasetStatus.self, options: options)
+    caller.stream(DatasetServiceMethods.watchStatus, request, DatasetStatus.self, options: options)
   }
 
   /// Ends the operation under way; nothing of it is published.
   public func cancelDataset(_ request: CancelDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
-    try await connection.unary(DatasetServiceMethods.cancelDataset, request, Dataset.self, options: options)
+    try await caller.unary(DatasetServiceMethods.cancelDataset, request, Dataset.self, options: options)
   }
 
   /// Runs a failed or cancelled create again, as a new operation.
   public func retryDataset(_ request: RetryDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
-    try await connection.unary(DatasetServiceMethods.retryDataset, request, Dataset.self, options: options)
+    try await caller.unary(DatasetServiceMethods.retryDataset, request, Dataset.self, options: options)
   }
 
   /// Builds a dataset that is served anew, of the same request and its source as it is now. The old build is served until
   /// the new one replaces it in one moment, and stays where the new one fails.
   public func reprocessDataset(_ request: ReprocessDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
-    try await connection.unary(DatasetServiceMethods.reprocessDataset, request, Dataset.self, options: options)
+    try await caller.unary(DatasetServiceMethods.reprocessDataset, request, Dataset.self, options: options)
   }
 
   /// Withdraws a dataset. It can be brought back with UndeleteDataset until it is purged.
   public func deleteDataset(_ request: DeleteDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> DeleteDatasetResponse {
-    try await connection.unary(DatasetServiceMethods.deleteDataset, request, DeleteDatasetResponse.self, options: options)
+    try await caller.unary(DatasetServiceMethods.deleteDataset, request, DeleteDatasetResponse.self, options: options)
   }
 
   /// Brings a deleted dataset back as it was published.
   public func undeleteDataset(_ request: UndeleteDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
-    try await connection.unary(DatasetServiceMethods.undeleteDataset, request, Dataset.self, options: options)
+    try await caller.unary(DatasetServiceMethods.undeleteDataset, request, Dataset.self, options: options)
   }
 
   /// Removes a deleted dataset for good; its identity is free at once.
   public func purgeDataset(_ request: PurgeDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
-    try await connection.unary(DatasetServiceMethods.purgeDataset, request, Dataset.self, options: options)
+    try await caller.unary(DatasetServiceMethods.purgeDataset, request, Dataset.self, options: options)
   }
 }

@@ -18,13 +18,7 @@ struct Main {
     if let value = configuration.initial_credit { client.initialCredit = value }
     if let value = configuration.first_stream { client.firstStream = value }
     client.connectTimeout = .seconds(10)
-    let connection: RPCClient
-    do {
-      connection = try await RPCClient.connect(client)
-    } catch {
-      let failed = Outcome(code: "UNAVAILABLE", message: "\(error)")
-      return try say(configuration.calls.flatMap { [Outcome](repeating: failed, count: $0.count ?? 1) })
-    }
+    let connection = RPCChannel(client)
     var outcomes: [Outcome] = []
     for call in configuration.calls {
       if let pause = call.pause_ms { try await Task.sleep(for: .milliseconds(pause)) }
@@ -98,7 +92,7 @@ struct Outcome: Encodable {
 
 /// One call, as often as asked.
 struct Run: Sendable {
-  let connection: RPCClient
+  let connection: RPCChannel
   let call: Configuration.Call
 
   func outcome() async -> Outcome {
@@ -169,8 +163,8 @@ struct Run: Sendable {
     _ stream: WatchStream<Message>, _ outcome: inout Outcome, _ content: (Message) -> (String, [UInt8])
   ) async throws {
     for try await event in stream {
-      guard let message = event.message else { continue }
-      let (key, payload) = content(message)
+      guard !event.isBookmark else { continue }
+      let (key, payload) = event.message.map(content) ?? (event.key, [])
       outcome.messages.append(
         Outcome.Message(
           size: payload.count, sum: sum(payload), key: key, seq: event.seq, removed: event.removed,

@@ -15,7 +15,7 @@ public enum ConformanceServiceMethods {
   /// Everything published to a topic.
   public static let events = MethodDescriptor(name: "conformance.v1.ConformanceService/Events", stream: .queue, queueSize: 64)
   /// The newest value of each key of a topic.
-  public static let watch = MethodDescriptor(name: "conformance.v1.ConformanceService/Watch", stream: .latest, keyField: "key")
+  public static let watch = MethodDescriptor(name: "conformance.v1.ConformanceService/Watch", stream: .latest, keyField: "key", keyNumber: 1)
   public static let publish = MethodDescriptor(name: "conformance.v1.ConformanceService/Publish")
   public static let observe = MethodDescriptor(name: "conformance.v1.ConformanceService/Observe")
 
@@ -73,46 +73,46 @@ extension ConformanceServiceServer {
 
 /// Does what it is told, so that a test can say what must come of it.
 ///
-/// Calls them over a connection.
+/// Calls them over a connection or a channel.
 public struct ConformanceServiceClient: Sendable {
-  public let connection: RPCClient
+  public let caller: any RPCCaller
 
-  public init(_ connection: RPCClient) { self.connection = connection }
+  public init(_ caller: any RPCCaller) { self.caller = caller }
 
   public func unary(_ request: Instruction, options: CallOptions = CallOptions()) async throws(RPCError) -> Report {
-    try await connection.unary(ConformanceServiceMethods.unary, request, Report.self, options: options)
+    try await caller.unary(ConformanceServiceMethods.unary, request, Report.self, options: options)
   }
 
   /// May be repeated.
   public func idempotent(_ request: Instruction, options: CallOptions = CallOptions()) async throws(RPCError) -> Report {
-    try await connection.unary(ConformanceServiceMethods.idempotent, request, Report.self, options: options)
+    try await caller.unary(ConformanceServiceMethods.idempotent, request, Report.self, options: options)
   }
 
   /// May be repeated with the same request_id.
   public func named(_ request: Instruction, options: CallOptions = CallOptions()) async throws(RPCError) -> Report {
-    try await connection.unary(ConformanceServiceMethods.named, request, Report.self, options: options)
+    try await caller.unary(ConformanceServiceMethods.named, request, Report.self, options: options)
   }
 
   /// A message for each of `sizes`.
   public func export(_ request: Instruction, options: CallOptions = CallOptions()) -> WatchStream<Report> {
-    connection.stream(ConformanceServiceMethods.export, request, Report.self, options: options)
+    caller.stream(ConformanceServiceMethods.export, request, Report.self, options: options)
   }
 
   /// Everything published to a topic.
   public func events(_ request: TopicRequest, options: CallOptions = CallOptions()) -> WatchStream<Value> {
-    connection.stream(ConformanceServiceMethods.events, request, Value.self, options: options)
+    caller.stream(ConformanceServiceMethods.events, request, Value.self, options: options)
   }
 
   /// The newest value of each key of a topic.
   public func watch(_ request: TopicRequest, options: CallOptions = CallOptions()) -> WatchStream<Value> {
-    connection.stream(ConformanceServiceMethods.watch, request, Value.self, options: options)
+    caller.stream(ConformanceServiceMethods.watch, request, Value.self, options: options)
   }
 
   public func publish(_ request: PublishRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> PublishResponse {
-    try await connection.unary(ConformanceServiceMethods.publish, request, PublishResponse.self, options: options)
+    try await caller.unary(ConformanceServiceMethods.publish, request, PublishResponse.self, options: options)
   }
 
   public func observe(_ request: ObserveRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Observation {
-    try await connection.unary(ConformanceServiceMethods.observe, request, Observation.self, options: options)
+    try await caller.unary(ConformanceServiceMethods.observe, request, Observation.self, options: options)
   }
 }

@@ -8,7 +8,7 @@ public enum ItemServiceMethods {
   /// Returns one item.
   public static let getItem = MethodDescriptor(name: "demo.v1.ItemService/GetItem", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(5000), reasons: ["ITEM_GONE"])
   /// Streams items as they change.
-  public static let watchItems = MethodDescriptor(name: "demo.v1.ItemService/WatchItems", stream: .latest, keyField: "item_id")
+  public static let watchItems = MethodDescriptor(name: "demo.v1.ItemService/WatchItems", stream: .latest, keyField: "item_id", keyNumber: 1)
   /// Streams what happened to an item.
   public static let itemEvents = MethodDescriptor(name: "demo.v1.ItemService/ItemEvents", stream: .queue, queueSize: 16)
   /// Streams every item once.
@@ -51,29 +51,29 @@ extension ItemServiceServer {
 
 /// Items, read and watched.
 ///
-/// Calls them over a connection.
+/// Calls them over a connection or a channel.
 public struct ItemServiceClient: Sendable {
-  public let connection: RPCClient
+  public let caller: any RPCCaller
 
-  public init(_ connection: RPCClient) { self.connection = connection }
+  public init(_ caller: any RPCCaller) { self.caller = caller }
 
   /// Returns one item.
   public func getItem(_ request: GetItemRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Item {
-    try await connection.unary(ItemServiceMethods.getItem, request, Item.self, options: options)
+    try await caller.unary(ItemServiceMethods.getItem, request, Item.self, options: options)
   }
 
   /// Streams items as they change.
   public func watchItems(_ request: GetItemRequest, options: CallOptions = CallOptions()) -> WatchStream<Item> {
-    connection.stream(ItemServiceMethods.watchItems, request, Item.self, options: options)
+    caller.stream(ItemServiceMethods.watchItems, request, Item.self, options: options)
   }
 
   /// Streams what happened to an item.
   public func itemEvents(_ request: GetItemRequest, options: CallOptions = CallOptions()) -> WatchStream<Item> {
-    connection.stream(ItemServiceMethods.itemEvents, request, Item.self, options: options)
+    caller.stream(ItemServiceMethods.itemEvents, request, Item.self, options: options)
   }
 
   /// Streams every item once.
   public func exportItems(_ request: GetItemRequest, options: CallOptions = CallOptions()) -> WatchStream<Item> {
-    connection.stream(ItemServiceMethods.exportItems, request, Item.self, options: options)
+    caller.stream(ItemServiceMethods.exportItems, request, Item.self, options: options)
   }
 }

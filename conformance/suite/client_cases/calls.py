@@ -222,7 +222,7 @@ def cancel_after_first(c: Client) -> None:
         peer.answer(peer.call(), report())
         stays(peer)
 
-    outcomes = c.run(c.serve(script), {"method": "Export", "cancel_after_messages": 1}, UNARY)
+    outcomes = c.run(c.serve(script), {"method": "Export", "cancel_after_messages": 1}, {**UNARY, "pause_ms": 300})
     assert [outcome["code"] for outcome in outcomes] == ["CANCELLED", "OK"]
     assert len(outcomes[0]["messages"]) == 1
 
