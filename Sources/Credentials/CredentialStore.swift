@@ -6,13 +6,14 @@ public import Foundation
 /// server.pem server.key       what terraned shows
 /// local-admin/                the bundle of the command line on this machine: client.pem client.key ca.pem
 /// principals.json             who may do what (PrincipalsFile)
+/// tokens.json                 hashes of bearer tokens (TokensFile)
 /// ```
 /// Keys have mode 0600. Every file is replaced whole. Where root writes, files get the directory's owner, so that
 /// the server can read what `terrane credentials issue` made.
 public struct CredentialStore: Sendable {
   /// DATA/credentials.
   public let directory: String
-  private let now: @Sendable () -> Date
+  let now: @Sendable () -> Date
 
   static let day: TimeInterval = 86_400
   static let authorityLifetime = 3650 * day
@@ -86,24 +87,37 @@ public struct CredentialStore: Sendable {
   public func issue(
     name: String, role: Role, namespaces: [String] = ["*"], to bundleDirectory: String
   ) throws(CredentialError) -> Bundle {
-    guard Principals.isValid(name: name) else {
-      throw CredentialError(
-        .invalidName,
-        "\"\(name)\" cannot be a principal's name: 1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or digit first.")
-    }
+    guard Principals.isValid(name: name) else { throw Self.badName(name) }
+    let (lock, authority) = try lockedAuthority()
+    defer { lock.release() }
+    try refuseForeign(bundleDirectory, principal: name)
+    try PrivateFile.makeDirectory(bundleDirectory, mode: 0o700)
+    return try issue(name, role, namespaces, to: bundleDirectory, authority: authority, fileMode: 0o600, owner: nil)
+  }
+
+  static func badName(_ name: String) -> CredentialError {
+    CredentialError(
+      .invalidName,
+      "\"\(name)\" cannot be a principal's name: 1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or digit first.")
+  }
+
+  /// The store for this process alone, and its authority.
+  func lockedAuthority() throws(CredentialError) -> (lock: StoreLock, authority: Authority) {
     guard access(directory, F_OK) == 0 else {
       throw CredentialError(
         .noAuthority, "There are no credentials in \(directory): start terraned once, it makes them.")
     }
     let lock = try StoreLock(directory: directory)
-    defer { lock.release() }
-    guard let authority = try loadAuthority() else {
-      throw CredentialError(
-        .noAuthority, "\(path("ca.key")) does not exist: start terraned once, it makes the authority.")
+    do throws(CredentialError) {
+      guard let authority = try loadAuthority() else {
+        throw CredentialError(
+          .noAuthority, "\(path("ca.key")) does not exist: start terraned once, it makes the authority.")
+      }
+      return (lock, authority)
+    } catch {
+      lock.release()
+      throw error
     }
-    try refuseForeign(bundleDirectory, principal: name)
-    try PrivateFile.makeDirectory(bundleDirectory, mode: 0o700)
-    return try issue(name, role, namespaces, to: bundleDirectory, authority: authority, fileMode: 0o600, owner: nil)
   }
 
   /// Everyone who may do anything. Empty where there is no file yet.
@@ -112,13 +126,15 @@ public struct CredentialStore: Sendable {
     return try Principals(json: bytes, path: principalsPath)
   }
 
-  /// Takes a principal out of principals.json: from then on the server refuses its certificates. False: it was not in there.
+  /// Takes a principal out of principals.json: from then on the server refuses its certificates and
+  /// tokens. False: it was not in there.
   public func revoke(name: String) throws(CredentialError) -> Bool {
     let lock = try StoreLock(directory: directory)
     defer { lock.release() }
     var principals = try principals()
     guard principals.entries.removeValue(forKey: Principals.uri(of: name)) != nil else { return false }
     try write(principals)
+    try dropTokens(of: Principals.uri(of: name))
     return true
   }
 
@@ -234,7 +250,7 @@ public struct CredentialStore: Sendable {
     return made
   }
 
-  private func write(_ principals: Principals) throws(CredentialError) {
+  func write(_ principals: Principals) throws(CredentialError) {
     try PrivateFile.write(principals.json(), to: principalsPath, mode: 0o600, owner: directoryOwner)
   }
 

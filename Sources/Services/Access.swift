@@ -8,8 +8,12 @@ public struct Access: Authorizer {
 
   public init(principals: PrincipalsFile) { self.principals = principals }
 
-  /// The role a method asks for; a method that names none is open to whoever has a certificate of ours.
+  /// The role a method asks for; a method that names none is open to whoever has a certificate or token of ours.
   public func authorize(_ principal: Principal, _ method: MethodDescriptor) throws(RPCError) {
+    // A listener that takes tokens lets in connections without a certificate, and nobody calls without either.
+    guard !principal.uri.isEmpty else {
+      throw RPCError(.unauthenticated, "a client certificate or a bearer token is needed", refused: true)
+    }
     guard let name = method.role else { return }
     guard let role = Role(rawValue: name) else {
       throw RPCError(.internal, "method \(method.name) asks for a role there is not: \(name)")

@@ -63,8 +63,10 @@ actor Session {
     var configuration = ClientConfiguration(
       host: found.host, port: found.port,
       tls: .client(
-        certificateChainPath: found.credentials + "/client.pem", privateKeyPath: found.credentials + "/client.key",
+        certificateChainPath: found.hasToken ? nil : found.credentials + "/client.pem",
+        privateKeyPath: found.hasToken ? nil : found.credentials + "/client.key",
         authorityPath: found.credentials + "/ca.pem"))
+    if found.hasToken { configuration.token = { found.token } }
     configuration.connectTimeout = min(.seconds(10), options.answerTimeout)
     configuration.agent = "terrane/" + ClientVersion.current
     let made = try await RPCClient.connect(configuration)

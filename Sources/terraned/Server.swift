@@ -117,7 +117,13 @@ struct Server {
       host: settings.listenHost, port: settings.listenPort,
       tls: .server(
         certificateChainPath: certificates.certificate, privateKeyPath: certificates.key,
-        authorityPath: certificates.authority))
+        authorityPath: certificates.authority, requiresClientCertificate: !settings.tokens))
+    if settings.tokens {
+      configuration.tokens = BearerTokens(
+        file: TokensFile(
+          path: store.tokensPath,
+          onDamage: { [logger] in logger.error("the table of tokens cannot be read: none is good", error: $0) }))
+    }
     configuration.limits.maxStreams = 10_000
     configuration.metrics = metrics.server
     if settings.accessLog { configuration.accessLog = Logger(label: "access") }

@@ -31,6 +31,8 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: "Memory a task may use, in MiB (default 2048).") var taskMemory: Int64?
   @Option(help: "Address where Prometheus may read what the server counts (loopback only; default: none).")
   var metrics: String?
+  @Flag(help: "Take bearer tokens (terrane credentials issue --token), from clients that need no certificate then.")
+  var tokens = false
   @Flag(help: "Write a line for every call that ended.") var accessLog = false
   @Option(help: "trace, debug, info, notice, warning, error (default info).") var logLevel: String?
 }
@@ -61,6 +63,7 @@ struct Settings: Sendable {
   var taskMemory: Int64
   /// Nil: no such port.
   var metrics: (host: String, port: Int)?
+  var tokens: Bool
   var accessLog: Bool
   var logLevel: Logger.Level
 
@@ -133,9 +136,13 @@ struct Settings: Sendable {
       }
       return address
     }
-    let wanted = try text(flags.accessLog ? "true" : nil, "access-log") ?? "false"
-    guard let accessLog = Bool(wanted) else { throw SettingsError("--access-log is true or false, not '\(wanted)'") }
-    self.accessLog = accessLog
+    func truth(_ flag: Bool, _ name: String) throws(SettingsError) -> Bool {
+      let wanted = try text(flag ? "true" : nil, name) ?? "false"
+      guard let value = Bool(wanted) else { throw SettingsError("--\(name) is true or false, not '\(wanted)'") }
+      return value
+    }
+    accessLog = try truth(flags.accessLog, "access-log")
+    tokens = try truth(flags.tokens, "tokens")
     let level = try text(flags.logLevel, "log-level") ?? "info"
     guard let level = Logger.Level(rawValue: level) else { throw SettingsError("--log-level '\(level)' is no level") }
     logLevel = level
@@ -151,7 +158,7 @@ struct Settings: Sendable {
       ("task-program", taskProgram), ("database", databaseURL ?? "private"), ("postgres-bin", postgresBin),
       ("retry-window", "\(retryWindow)"),
       ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
-      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("access-log", "\(accessLog)"),
+      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("tokens", "\(tokens)"), ("access-log", "\(accessLog)"),
       ("log-level", "\(logLevel)"),
     ]
   }
@@ -166,7 +173,7 @@ struct Settings: Sendable {
     let names: Set = [
       "data", "root", "listen", "data-api", "public-url", "tls-name", "slots", "user", "share", "task-program",
       "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "metrics",
-      "access-log", "log-level",
+      "tokens", "access-log", "log-level",
     ]
     do {
       let text = try String(contentsOfFile: path, encoding: .utf8)

@@ -146,7 +146,10 @@ async def with_asyncio(config: dict[str, Any], channel: framedrpc.AsyncChannel) 
 def main() -> None:
     config = json.load(sys.stdin)
     files = config["credentials"]
-    credentials = framedrpc.Credentials(files["certificate"], files["key"], files["authority"])
+    tokens = iter(config.get("tokens", []))
+    credentials = framedrpc.Credentials(
+        files["certificate"], files["key"], files["authority"], (lambda: next(tokens)) if "tokens" in config else None
+    )
     more = {"max_message": config["max_message"]} if "max_message" in config else {}
     if "first_stream" in config:
         for module in (framedrpc.connection, framedrpc.aio):

@@ -4,12 +4,23 @@ import Foundation
 public struct ServerTarget: Sendable, Equatable {
   public var host: String
   public var port: Int
-  /// client.pem, client.key, ca.pem.
+  /// client.pem, client.key, ca.pem; or token, ca.pem.
   public var credentials: String
   /// What the server of this machine says of itself; nil where `--server` names another.
   public var endpoint: EndpointFile?
   /// The data directory that was used.
   public var data: String
+
+  /// The credentials are a bearer token, not a certificate.
+  public var hasToken: Bool {
+    access(credentials + "/client.pem", F_OK) != 0 && access(credentials + "/token", F_OK) == 0
+  }
+
+  /// The bearer token, read anew each time: it may have been replaced.
+  public var token: String? {
+    (try? String(contentsOfFile: credentials + "/token", encoding: .utf8))?
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+  }
 
   /// On this machine: paths mean the same on both sides.
   public var isLocal: Bool { ["127.0.0.1", "::1", "localhost"].contains(host) }
@@ -117,7 +128,7 @@ public struct ServerLocator: Sendable {
   }
 
   private func requireReadable(_ target: ServerTarget) throws(CommandLineError) {
-    for name in ["ca.pem", "client.pem", "client.key"] {
+    for name in target.hasToken ? ["ca.pem", "token"] : ["ca.pem", "client.pem", "client.key"] {
       let path = target.credentials + "/" + name
       if access(path, R_OK) == 0 { continue }
       if errno == EACCES {

@@ -61,6 +61,7 @@ extension ServerConnection {
     stream.bookmarkAt = .never
     stream.drainAt = .never
     stream.slowAt = .never
+    stream.credentialsAt = .never
     markReady(stream)
   }
 

@@ -97,6 +97,13 @@ extension ServerConnection {
       stream.deadline = .never
       end(stream, because: EndStatus(.deadlineExceeded, "deadline exceeded"))
     }
+    if now >= stream.credentialsAt {
+      stream.credentialsAt = .never
+      end(
+        stream,
+        because: EndStatus(
+          .unauthenticated, "the token behind the call has expired", details: [.errorInfo("TOKEN_EXPIRED")]))
+    }
     if now >= stream.slowAt {
       stream.slowAt = .never
       end(stream, because: .slowConsumer("nothing was taken for \(Limits.slowConsumer / 1_000_000_000) s"))
@@ -137,6 +144,13 @@ extension ServerConnection {
     let (end, overflow) = now.addingReportingOverflow(time)
     credentialsEnd = overflow ? .never : end
     arm(credentialsEnd)
+  }
+
+  /// What lets this call in ends then: UNAUTHENTICATED, with its place to resume from.
+  package func credentialsExpire(_ stream: ServerStream, in time: Nanoseconds) {
+    let (end, overflow) = now.addingReportingOverflow(time)
+    stream.credentialsAt = overflow ? .never : end
+    arm(stream.credentialsAt)
   }
 
   /// Every stream ends with UNAUTHENTICATED and its place to resume from, and the connection with them.

@@ -61,6 +61,8 @@ package final class ServerStream {
   var stateDeadline = Nanoseconds.never
   var bookmarkAt = Nanoseconds.never
   var drainAt = Nanoseconds.never
+  /// When the token behind the call expires.
+  var credentialsAt = Nanoseconds.never
 
   init(
     id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, openedAt: Nanoseconds,
@@ -84,7 +86,7 @@ package final class ServerStream {
   }
 
   /// The earliest of the timers.
-  var nextTimer: Nanoseconds { min(min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)), slowAt) }
+  var nextTimer: Nanoseconds { min(min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)), min(slowAt, credentialsAt)) }
 
   /// LATEST, QUEUE or BLOCK.
   var isStream: Bool { latest != nil || queue != nil }

@@ -21,6 +21,8 @@ public struct ClientConfiguration: Sendable {
   /// Sent to the server for its logs.
   public var agent = "framed-rpc-swift"
 
+  /// The bearer token of calls, asked for with each: it may change. `nil`: none is shown.
+  public var token: (@Sendable () -> String?)?
   /// The id of the first call; for tests of what happens when there are none left.
   package var firstStream: UInt32 = 1
 
@@ -40,8 +42,13 @@ public final class RPCClient: RPCCaller {
   private let closed: EventLoopFuture<Void>
   private let unusable: UnusableReason
   private let initialCredit: Int
+  private let token: (@Sendable () -> String?)?
 
-  private init(session: ClientSession, closed: EventLoopFuture<Void>, unusable: UnusableReason, initialCredit: Int) {
+  private init(
+    session: ClientSession, closed: EventLoopFuture<Void>, unusable: UnusableReason, initialCredit: Int,
+    token: (@Sendable () -> String?)?
+  ) {
+    self.token = token
     self.session = session
     self.closed = closed
     self.unusable = unusable
@@ -98,7 +105,8 @@ public final class RPCClient: RPCCaller {
       throw error
     }
     return RPCClient(
-      session: session, closed: closed.futureResult, unusable: unusable, initialCredit: settings.initialCredit)
+      session: session, closed: closed.futureResult, unusable: unusable, initialCredit: settings.initialCredit,
+      token: configuration.token)
   }
 
   private static func open(
@@ -175,6 +183,7 @@ public final class RPCClient: RPCCaller {
     var meta = CallMeta()
     meta.method = method.name
     meta.metadata = options.metadata.map(\.header)
+    if let token = token?() { meta.metadata.append(Header(key: "authorization", value: Array("Bearer \(token)".utf8))) }
     meta.requestID = options.requestID ?? []
     meta.resume = options.resume?.point
     meta.initialCredit = options.initialCredit

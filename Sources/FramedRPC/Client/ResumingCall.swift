@@ -14,6 +14,8 @@ final class ResumingCall: WatchSource {
     var attempts: UInt32 = 0
     var failures = 0
     var wasAnswered = false
+    /// The token was refused or ran out, and nothing came since.
+    var tokenFailed = false
     var pending: [WatchNext] = []
     var isCancelled = false
     var sleeper: Task<Void, Never>?
@@ -68,6 +70,7 @@ final class ResumingCall: WatchSource {
     let key = message.bytes.flatMap { bytes in method.keyNumber.map { KeyField.value($0, in: bytes) } } ?? ""
     return state.withLock { state in
       state.wasAnswered = true
+      state.tokenFailed = false
       let news = state.track.take(message.meta, isBookmark: message.bytes == nil, key: key)
       let shown = WatchNext.message(message, epoch: epoch, key: key)
       guard !news.gone.isEmpty else { return news.isNew ? shown : nil }
@@ -102,6 +105,11 @@ final class ResumingCall: WatchSource {
   private func pause(_ error: RPCError) async -> EndStatus? {
     let wait = state.withLock { state -> Duration? in
       state.failures += 1
+      if error.code == .unauthenticated, error.resumeSeq != nil, state.wasAnswered, !state.tokenFailed, !state.isCancelled {
+        // What let the call in has run out: once with what there is now.
+        state.tokenFailed = true
+        return .zero
+      }
       guard !state.isCancelled, state.track.mayGoOn,
         RetryPolicy.mayResume(error, wasAnswered: state.wasAnswered, failures: state.failures)
       else { return nil }

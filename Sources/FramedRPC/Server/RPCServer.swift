@@ -33,7 +33,7 @@ public final class RPCServer: Sendable {
     state = Mutex(State(tls: try TLSContext(configuration.tls, isServer: true)))
     environment = ServerEnvironment(
       router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits),
-      metrics: configuration.metrics, accessLog: configuration.accessLog)
+      metrics: configuration.metrics, accessLog: configuration.accessLog, tokens: configuration.tokens)
     ownsGroup = configuration.eventLoopGroup == nil
     group =
       configuration.eventLoopGroup

@@ -11,6 +11,9 @@ public struct ServerConfiguration: Sendable {
   public var eventLoopGroup: (any EventLoopGroup)?
   public var eventLoopCount = 1
   public var limits = ServerLimits()
+  /// Knows the bearer tokens of calls (metadata `authorization: Bearer …`); `nil`: tokens are not looked at. Where a call has one,
+  /// it says who calls, whatever the certificate says.
+  public var tokens: (any TokenVerifier)?
   /// Where the server counts.
   public var metrics = ServerMetrics()
   /// Gets a line for every call that ended; `nil`: none.

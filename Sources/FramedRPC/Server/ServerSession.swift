@@ -1,6 +1,5 @@
 internal import FramedCore
 internal import FramedMessages
-internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import ProtobufFacade
@@ -13,6 +12,7 @@ struct ServerEnvironment: Sendable {
   let settings: ServerSettings
   let metrics: ServerMetrics
   let accessLog: Logger?
+  let tokens: (any TokenVerifier)?
 }
 
 /// One connection on the server: the core's delegate, between frames and handlers.
@@ -23,7 +23,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   let environment: ServerEnvironment
   let executor: LoopExecutor
   let peerAddress: String
-  private(set) var principal = Principal.anonymous
+  private var callers: Callers
   private var isEstablished = false
   weak var channelHandler: FramedChannelHandler?
   private let onClosed: @Sendable (ServerSession) -> Void
@@ -35,6 +35,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
     onClosed: @escaping @Sendable (ServerSession) -> Void
   ) {
     self.environment = environment
+    callers = Callers(environment.tokens)
     self.executor = executor
     self.peerAddress = peerAddress
     self.onClosed = onClosed
@@ -45,11 +46,9 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   func established(_ engine: TLSEngine) throws(TLSEngine.Failure) {
     guard engine.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
     isEstablished = true
-    if let uri = engine.peerURI { principal = Principal(uri: uri) }
+    if let uri = engine.peerURI { callers.principal = Principal(uri: uri) }
     if let expiry = engine.peerExpiry {
-      var wall = timespec()
-      clock_gettime(CLOCK_REALTIME, &wall)
-      connection.credentialsExpire(in: .seconds(UInt64(max(0, expiry - Int64(wall.tv_sec)))))
+      connection.credentialsExpire(in: .seconds(UInt64(max(0, expiry - Callers.now))))
     }
   }
 
@@ -81,10 +80,12 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   func context(
     _ method: MethodDescriptor, _ meta: CallMeta, _ deadline: Nanoseconds, _ cancellation: CallCancellation?
   ) -> ServerCallContext {
-    ServerCallContext(
+    // Admitted a moment ago, or a request's fragments ago.
+    let principal = (try? callers.caller(of: meta))?.principal ?? .anonymous
+    return ServerCallContext(
       method: method, principal: principal, peer: peerAddress, requestID: meta.requestID.isEmpty ? nil : meta.requestID,
       deadlineUptime: deadline == .never ? nil : deadline, resume: meta.resume.map { Resume($0) },
-      metadata: meta.metadata.map { MetadataEntry($0) },
+      metadata: meta.metadata.filter { environment.tokens == nil || $0.key != Callers.key }.map { MetadataEntry($0) },
       traceparent: meta.traceparent.isEmpty ? nil : meta.traceparent,
       tracestate: meta.tracestate.isEmpty ? nil : meta.tracestate, attempt: meta.attempt, cancellation: cancellation)
   }
@@ -96,13 +97,24 @@ extension ServerSession: ServerConnectionDelegate {
       environment.metrics.unknownMethod()
       return .refused(EndStatus(.unimplemented, "no method \(meta.method)"))
     }
-    do throws(RPCError) {
-      try environment.authorizer.authorize(principal, method.descriptor)
+    let refusal: EndStatus
+    do throws(EndStatus) {
+      let caller = try callers.caller(of: meta)
+      do throws(RPCError) {
+        try environment.authorizer.authorize(caller.principal, method.descriptor)
+        return admission(of: method)
+      } catch {
+        refusal = error.endStatus
+      }
     } catch {
-      method.counters.ended(error.code, after: nil)
-      logAccess(method, meta, error.code, nil)
-      return .refused(error.endStatus)
+      refusal = error
     }
+    method.counters.ended(refusal.code, after: nil)
+    logAccess(method, meta, refusal.code, nil)
+    return .refused(refusal)
+  }
+
+  private func admission(of method: RoutedMethod) -> Admission {
     switch method.body {
     case .sync: return .sync(method, defaultTimeout: method.defaultTimeout)
     case .async: return .async(method, defaultTimeout: method.defaultTimeout)
@@ -137,6 +149,9 @@ extension ServerSession: ServerConnectionDelegate {
     let call = ServerCall(session: self, stream: stream)
     stream.attachment = call
     method.counters.started()
+    if let caller = try? callers.caller(of: stream.meta), let expiry = caller.expiry {
+      connection.credentialsExpire(stream, in: .seconds(UInt64(max(0, expiry - Callers.now))))
+    }
     let context = context(method.descriptor, stream.meta, stream.deadline, call.cancellation)
     do {
       switch method.body {
@@ -173,7 +188,7 @@ extension ServerSession: ServerConnectionDelegate {
     guard let log = environment.accessLog else { return }
     var fields: Logger.Metadata = [
       "method": "\(method.descriptor.name)", "code": "\(code.name)", "peer": "\(peerAddress)",
-      "principal": "\(principal.uri)",
+      "principal": "\((try? callers.caller(of: meta))?.principal.uri ?? "")",
     ]
     if let took { fields["us"] = .stringConvertible(took / 1_000) }
     if !meta.requestID.isEmpty {

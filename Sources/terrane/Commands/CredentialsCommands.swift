@@ -10,6 +10,7 @@ struct CredentialsCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLES
         sudo \(Invocation.program) credentials issue mara --role editor
+        sudo \(Invocation.program) credentials issue robot --role reader --token --days 30
         sudo \(Invocation.program) credentials list
         sudo \(Invocation.program) credentials revoke mara
       """,
@@ -71,6 +72,9 @@ struct IssueCommand: ParsableCommand {
 
       The folder holds client.pem, client.key and ca.pem: all that a client needs. \
       Keep the key secret.
+
+      With --token it holds token and ca.pem: a bearer token in place of a certificate, for a server \
+      that was started with --tokens.
       """)
 
   @Argument(help: "Who it is for: a-z, 0-9, '.', '_' and '-'.")
@@ -92,11 +96,46 @@ struct IssueCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Folder to write to (default: ./NAME-credentials).", valueName: "dir"))
   var out: String?
 
+  @Flag(help: "A bearer token in place of a certificate.")
+  var token = false
+
+  @Option(help: "Days that a token is good (default: 90).")
+  var days: Int?
+
   @OptionGroup var options: StoreOptions
+
+  func validate() throws {
+    if days != nil, !token { throw ValidationError("--days is of tokens: give --token, too.") }
+    if let days, !(1...3_650).contains(days) { throw ValidationError("--days is a number from 1 to 3650.") }
+  }
+
+  private func issueToken(_ store: CredentialStore, _ folder: String) throws {
+    let bundle = try store.issueToken(
+      name: name, role: role, namespaces: namespaces.isEmpty ? ["*"] : namespaces,
+      lifetime: Double(days ?? 90) * 86_400, to: folder)
+    let expiry = bundle.expiry.ISO8601Format()
+    if options.output.json {
+      Terminal.output.line(
+        JSONValue.object([
+          .init("principal", .string(bundle.principal)), .init("role", .string(bundle.role.rawValue)),
+          .init("directory", .string(bundle.directory)), .init("expires_at", .string(expiry)),
+        ]).text)
+      return
+    }
+    Terminal.output.write(
+      """
+      ISSUED  \(bundle.principal)  role \(bundle.role.rawValue), until \(expiry)
+        Token   \(bundle.token)
+        Use     \(Invocation.program) list --server HOST:PORT --credentials \(bundle.directory)
+        Revoke  \(Invocation.program) credentials revoke \(name)
+
+      """)
+  }
 
   func run() throws {
     try options.run { store in
       let folder = absolute(out ?? name + "-credentials")
+      if token { return try issueToken(store, folder) }
       let bundle = try store.issue(
         name: name, role: role, namespaces: namespaces.isEmpty ? ["*"] : namespaces, to: folder)
       let expiry = bundle.expiry.ISO8601Format()

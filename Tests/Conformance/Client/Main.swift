@@ -3,6 +3,7 @@ import Foundation
 import FramedMessages
 import FramedRPC
 import ProtobufFacade
+import Synchronization
 
 /// The client under test: configuration on standard input, what came of its calls on standard output.
 @main
@@ -17,6 +18,15 @@ struct Main {
     if let value = configuration.max_message { client.maxMessage = value }
     if let value = configuration.initial_credit { client.initialCredit = value }
     if let value = configuration.first_stream { client.firstStream = value }
+    if let tokens = configuration.tokens {
+      let next = Mutex(0)
+      client.token = {
+        next.withLock { index in
+          defer { index += 1 }
+          return tokens[min(index, tokens.count - 1)]
+        }
+      }
+    }
     client.connectTimeout = .seconds(10)
     let connection = RPCChannel(client)
     var outcomes: [Outcome] = []
@@ -68,6 +78,7 @@ struct Configuration: Decodable {
   var initial_credit: Int?
   var linger_ms: Int?
   var first_stream: UInt32?
+  var tokens: [String]?
   var calls: [Call]
 }
 

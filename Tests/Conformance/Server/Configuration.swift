@@ -24,7 +24,13 @@ struct Configuration: Decodable {
   }
 
   var credentials: Credentials
-  var client_certificate_required: Bool?
+  /// Bearer tokens that are good; where there are any, a certificate is not required.
+  struct Token: Decodable {
+    var token: String
+    var principal: String
+    var expires_in_ms: Int64?
+  }
+  var tokens: [Token]?
   var limits: Limits?
 
   var server: ServerConfiguration {
@@ -32,7 +38,8 @@ struct Configuration: Decodable {
       port: 0,
       tls: .server(
         certificateChainPath: credentials.certificate, privateKeyPath: credentials.key,
-        authorityPath: credentials.authority, requiresClientCertificate: client_certificate_required ?? true))
+        authorityPath: credentials.authority, requiresClientCertificate: tokens == nil))
+    if let tokens { server.tokens = KnownTokens(tokens) }
     guard let limits else { return server }
     if let value = limits.max_message { server.limits.maxMessage = value }
     if let value = limits.max_streams { server.limits.maxStreams = value }
@@ -46,6 +53,23 @@ struct Configuration: Decodable {
     if let value = limits.abuse_tokens { server.limits.abuseTokens = value == 0 ? nil : value }
     return server
   }
+}
+
+/// The tokens of the configuration.
+struct KnownTokens: TokenVerifier {
+  private let identities: [String: TokenIdentity]
+
+  init(_ tokens: [Configuration.Token]) {
+    let now = Int64(Date().timeIntervalSince1970)
+    identities = Dictionary(
+      uniqueKeysWithValues: tokens.map { entry in
+        // Seconds, as certificates have.
+        let expiry = entry.expires_in_ms.map { now + ($0 + 999) / 1_000 }
+        return (entry.token, TokenIdentity(principal: Principal(uri: entry.principal), expiry: expiry))
+      })
+  }
+
+  func identity(of token: String) -> TokenIdentity? { identities[token] }
 }
 
 /// A line that comes later.

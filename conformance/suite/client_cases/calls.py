@@ -7,9 +7,10 @@ from framedrpc.v1.wire_pb2 import CallMeta, Detail, Header
 from framedrpc.wire import CALL, CANCEL, COMPRESSED, DATA, END, GOAWAY, LAST, MORE, frame
 
 from ..client import Client
+from ..peer import Call, PeerConnection
 from ..raw import pattern
 from ..registry import CLIENT, case
-from .common import Call, PeerConnection, is_pattern, report, sized_report, stays
+from .common import is_pattern, report, sized_report, stays
 
 UNARY = {"method": "Unary"}
 

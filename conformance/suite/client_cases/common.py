@@ -4,7 +4,7 @@ from typing import Any
 
 from conformance.v1.conformance_pb2 import Report, Value
 
-from ..peer import Call, PeerConnection
+from ..peer import PeerConnection
 from ..raw import pattern
 
 def report(payload: bytes = b"") -> bytes:

@@ -7,8 +7,9 @@ from framedrpc.v1.wire_pb2 import CallMeta, Hello
 from framedrpc.wire import ACK, CALL, DATA, END, GOAWAY, HELLO, MAX_STREAM, MORE, PING, PREFACE, frame
 
 from ..client import Client
+from ..peer import Call, PeerConnection
 from ..registry import CLIENT, case
-from .common import Call, PeerConnection, answers, report, stays
+from .common import answers, report, stays
 
 UNARY = {"method": "Unary"}
 

@@ -3,9 +3,9 @@
 import time
 
 from ..client import Client
-from ..peer import Call
+from ..peer import Call, PeerConnection
 from ..registry import CLIENT, case
-from .common import PeerConnection, report, stays
+from .common import report, stays, value
 
 UNARY, IDEMPOTENT, NAMED = ({"method": method} for method in ("Unary", "Idempotent", "Named"))
 
@@ -130,3 +130,35 @@ def reconnect_storm(c: Client) -> None:
     assert len(times) == 5
     assert all(gap > 0.1 for gap in gaps), gaps
     assert gaps[-1] > gaps[0], gaps
+
+
+@case(CLIENT)
+def token_expiry_midstream(c: Client) -> None:
+    """A stream whose token has run out goes on once, where it was, with another; a second refusal is told."""
+    shown: list[bytes] = []
+
+    def script(peer: PeerConnection) -> None:
+        peer.hello()
+
+        def call() -> Call:
+            found = peer.call()
+            shown.extend(entry.value for entry in found.meta.metadata if entry.key == "authorization")
+            return found
+
+        first = call()
+        peer.data(first, value("a"), seq=1, epoch=4)
+        peer.end(first, 16, message="expired", resume_seq=1)
+        second = call()
+        assert second.meta.resume.after_seq == 1
+        peer.data(second, value("a"), seq=2, epoch=4)
+        peer.end(second)
+        # Refused at once, twice.
+        third = call()
+        peer.data(third, value("a"), seq=3, epoch=4)
+        peer.end(third, 16, resume_seq=3)
+        peer.end(call(), 16, resume_seq=3)
+        stays(peer)
+
+    outcomes = c.run(c.serve(script), {"method": "Watch"}, {"method": "Watch"}, tokens=["one", "two", "three", "four"])
+    assert [outcome["code"] for outcome in outcomes] == ["OK", "UNAUTHENTICATED"], outcomes
+    assert shown == [b"Bearer one", b"Bearer two", b"Bearer three", b"Bearer four"]

@@ -5,9 +5,10 @@ import time
 from framedrpc.wire import CANCEL, CONFLATED, DATA, GOAWAY, MORE, PING, frame
 
 from ..client import Client
+from ..peer import PeerConnection
 from ..raw import pattern
 from ..registry import CLIENT, case
-from .common import PeerConnection, is_pattern, report, stays, value
+from .common import is_pattern, report, stays, value
 
 EXPORT, EVENTS, WATCH = ({"method": method} for method in ("Export", "Events", "Watch"))
 

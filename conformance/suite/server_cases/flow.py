@@ -4,7 +4,7 @@ import time
 
 from conformance.v1.conformance_pb2 import TopicRequest, Value
 from framedrpc.v1.wire_pb2 import Hello
-from framedrpc.wire import CREDIT, DATA, END, MORE, NO_MESSAGE, frame
+from framedrpc.wire import CREDIT, DATA, END, MORE, NO_MESSAGE
 
 from ..raw import Raw, instruct, pattern
 from ..registry import SERVER, case

@@ -3,9 +3,13 @@
 import ssl
 import subprocess
 
+from framedrpc.v1.wire_pb2 import Header, ResumePoint
+
 from ..credentials import PRINCIPAL
+from ..raw import instruct
 from ..registry import SERVER, case
-from ..server import Server
+from ..server import UNAUTHENTICATED, Server
+from .streams import topic
 
 
 @case(SERVER)
@@ -46,6 +50,64 @@ def mtls_principal(s: Server) -> None:
     raw = s.connect()
     raw.call(1, "Unary")
     assert raw.ok(1).principal == PRINCIPAL
+
+
+TOKENS = [
+    {"token": "sesame", "principal": "framedrpc://conformance/token"},
+    {"token": "short", "principal": "framedrpc://conformance/short", "expires_in_ms": 3_000},
+]
+
+
+def _bearer(token: str) -> list[Header]:
+    return [Header(key="authorization", value=b"Bearer " + token.encode())]
+
+
+@case(SERVER, tokens=TOKENS)
+def token_ok(s: Server) -> None:
+    """A token says who calls, with and without a certificate, and no handler sees it."""
+    raw = s.connect(anonymous=True)
+    raw.call(1, "Unary", metadata=[*_bearer("sesame"), Header(key="a", value=b"1")])
+    report = raw.ok(1)
+    assert report.principal == "framedrpc://conformance/token"
+    assert [entry.key for entry in report.metadata] == ["a"]
+    both = s.connect()
+    both.call(1, "Unary", metadata=_bearer("sesame"))
+    assert both.ok(1).principal == "framedrpc://conformance/token"
+    both.call(3, "Unary")
+    assert both.ok(3).principal == PRINCIPAL
+
+
+@case(SERVER, tokens=TOKENS)
+def token_bad(s: Server) -> None:
+    raw = s.connect(anonymous=True)
+    for index, value in enumerate((b"Bearer bad", b"Bearer ", b"sesame", b"Basic sesame", b"Bearer \xff\xfe", b"")):
+        raw.call(2 * index + 1, "Unary", metadata=[Header(key="authorization", value=value)])
+        found = raw.fails(2 * index + 1, UNAUTHENTICATED, refused=True)
+        assert value.split(b" ")[-1] not in found.payload or not value.split(b" ")[-1], "the token is echoed"
+    raw.call(101, "Unary", metadata=_bearer("sesame"))
+    raw.ok(101)
+
+
+@case(SERVER, tokens=TOKENS)
+def token_expiry_midstream(s: Server) -> None:
+    """A stream whose token runs out ends with its place; the connection lives, and a fresh token goes on."""
+    s.publish("t", ("k", b"1"))
+    raw = s.connect()
+    raw.call(1, "Watch", topic("t"), metadata=_bearer("short"))
+    epoch = raw.data(1).data.epoch
+    raw.call(3, "Unary", instruct(delay_ms=60_000, tag="e"), metadata=_bearer("short"))
+    raw.call(5, "Watch", topic("t"), metadata=_bearer("sesame"))
+    end = raw.fails(1, UNAUTHENTICATED, refused=False, seconds=10).end
+    assert end.resume_seq == 1
+    raw.fails(3, UNAUTHENTICATED)
+    s.until(lambda: s.observe("e").cancelled == 1, "the handler is told")
+    raw.call(7, "Unary", metadata=_bearer("short"))
+    raw.fails(7, UNAUTHENTICATED, refused=True)
+    raw.call(9, "Watch", topic("t"), metadata=_bearer("sesame"), resume=ResumePoint(epoch=epoch, after_seq=end.resume_seq))
+    s.publish("t", ("k", b"2"))
+    assert raw.data(9).data.seq == 2
+    assert raw.data(5).data.seq == 1
+    assert raw.data(5).data.seq == 2
 
 
 def _openssl(s: Server, *arguments: str, send: bytes = b"") -> str:

@@ -147,7 +147,7 @@ class AsyncChannel:
         another process may repeat. Raises RpcError.
         """
         deadline = deadline_of(method, timeout)
-        heads = Heads(method, metadata, request_id, traceparent)
+        heads = Heads(method, metadata, request_id, traceparent, self._credentials)
         body = request.SerializeToString()
         retry = Retry(method, self._budget)
         while True:
@@ -187,7 +187,7 @@ class AsyncChannel:
     ) -> "AsyncEventStream[Value]":  # fmt: skip
         """Calls a method that answers with a stream. `timeout`: seconds for the whole stream, breaks included.
         `after`: a place of an earlier stream, to go on from it."""
-        heads = Heads(method, metadata, None, traceparent)
+        heads = Heads(method, metadata, None, traceparent, self._credentials)
         return AsyncEventStream(self, method, heads, request.SerializeToString(), timeout, after)
 
     async def connection(self) -> _Connection:
@@ -245,7 +245,7 @@ class AsyncEventStream(Generic[Value]):
         self._silence = DEFAULT_SILENCE
         self._began = 0.0
         self._attempts = self._failures = 0
-        self._answered = False
+        self._answered = self._token_failed = False
         self._running: AsyncGenerator[Event[Value], None] | None = None
 
     @property
@@ -287,7 +287,7 @@ class AsyncEventStream(Generic[Value]):
                     raise RpcError(StatusCode.UNAVAILABLE, "the stream went silent")
                 if stream.inbox:
                     message = stream.inbox[0]
-                    self._answered = True
+                    self._answered, self._token_failed = True, False
                     if message.meta.HasField("silence_ms"):
                         self._silence = message.meta.silence_ms / 1000
                     try:
@@ -314,6 +314,10 @@ class AsyncEventStream(Generic[Value]):
         """Waits for the next attempt, or raises the error where there is none."""
         error.attempts = self._attempts
         self._failures += 1
+        if error.code is StatusCode.UNAUTHENTICATED and error.resume_seq is not None and self._answered and not self._token_failed:
+            # What let the call in has run out: once with what there is now.
+            self._token_failed = True
+            return
         if not self._follower.may_go_on or not may_resume(error, self._answered, self._failures):
             raise error
         if time.monotonic() - self._began > GOOD_LIFE:

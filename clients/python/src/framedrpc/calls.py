@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import RpcError, StatusCode
 from .method import Idempotency, Method
+from .tls import Credentials
 from .v1.wire_pb2 import CallMeta, Header, ResumePoint
 
 Metadata = Mapping[str, str | bytes]
@@ -15,9 +16,13 @@ Metadata = Mapping[str, str | bytes]
 class Heads:
     """CallMeta of one call's attempts, serialized: what stays the same is serialized once."""
 
-    __slots__ = ("_common",)
+    __slots__ = ("_common", "_credentials")
 
-    def __init__(self, method: Method[Any, Any], metadata: Metadata | None, request_id: bytes | None, traceparent: str | None) -> None:
+    def __init__(
+        self, method: Method[Any, Any], metadata: Metadata | None, request_id: bytes | None, traceparent: str | None,
+        credentials: Credentials,
+    ) -> None:  # fmt: skip
+        self._credentials = credentials
         if request_id is None and method.idempotency is Idempotency.REQUEST_ID:
             # One for all attempts: whichever takes effect, the others are answered with it.
             request_id = os.urandom(16)
@@ -30,9 +35,12 @@ class Heads:
 
     def head(self, attempt: int, deadline: float | None, resume: ResumePoint | None = None) -> bytes:
         """`deadline`: of time.monotonic(); the server is told what is left of it."""
-        if attempt == 0 and deadline is None and resume is None:
+        authorization = self._credentials.authorization
+        if attempt == 0 and deadline is None and resume is None and authorization is None:
             return self._common
         more = CallMeta(attempt=attempt)
+        if authorization is not None:
+            more.metadata.append(Header(key="authorization", value=authorization.encode()))
         if deadline is not None:
             more.timeout_ms = max(0, round((deadline - time.monotonic()) * 1000))
         if resume is not None:

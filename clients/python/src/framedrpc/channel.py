@@ -48,7 +48,7 @@ class Channel:
         another process may repeat. Raises RpcError.
         """
         deadline = deadline_of(method, timeout)
-        heads = Heads(method, metadata, request_id, traceparent)
+        heads = Heads(method, metadata, request_id, traceparent, self._credentials)
         body = request.SerializeToString()
         retry = Retry(method, self._budget)
         while True:
@@ -89,7 +89,7 @@ class Channel:
     ) -> "EventStream[Value]":  # fmt: skip
         """Calls a method that answers with a stream. `timeout`: seconds for the whole stream, breaks included.
         `after`: a place of an earlier stream, to go on from it."""
-        heads = Heads(method, metadata, None, traceparent)
+        heads = Heads(method, metadata, None, traceparent, self._credentials)
         return EventStream(self, method, heads, request.SerializeToString(), timeout, after)
 
     def connection(self) -> Connection:
@@ -140,7 +140,7 @@ class EventStream(Generic[Value]):
         self._open: tuple[Connection, CoreStream] | None = None
         self._silence = DEFAULT_SILENCE
         self._attempts = self._failures = 0
-        self._answered = False
+        self._answered = self._token_failed = False
         self._is_closed = False
 
     @property
@@ -174,7 +174,7 @@ class EventStream(Generic[Value]):
                 return self._gone_silent(connection, stream)
             if stream.inbox:
                 message = stream.inbox[0]
-                self._answered = True
+                self._answered, self._token_failed = True, False
                 if message.meta.HasField("silence_ms"):
                     self._silence = message.meta.silence_ms / 1000
                 try:
@@ -211,6 +211,10 @@ class EventStream(Generic[Value]):
         """Waits for the next attempt, or raises the error where there is none."""
         error.attempts = self._attempts
         self._failures += 1
+        if error.code is StatusCode.UNAUTHENTICATED and error.resume_seq is not None and self._answered and not self._token_failed:
+            # What let the call in has run out: once with what there is now.
+            self._token_failed = True
+            return
         if self._is_closed or not self._follower.may_go_on or not may_resume(error, self._answered, self._failures):
             raise error
         if time.monotonic() - self._began > GOOD_LIFE:

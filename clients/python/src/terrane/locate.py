@@ -38,8 +38,8 @@ def locate(server: str | None = None, credentials: str | Path | None = None, dat
         server = said["rpc"]
     host, port = address(server)
     folder = Path(credentials) if credentials else found / "credentials/local-admin"
-    if not (folder / "client.pem").exists():
-        raise NoServer(f"{folder} holds no client.pem: name a folder of client.pem, client.key and ca.pem with credentials=")
+    if not (folder / "client.pem").exists() and not (folder / "token").exists():
+        raise NoServer(f"{folder} holds neither client.pem nor token: name a folder of your credentials with credentials=")
     return Target(host, port, Credentials.of_folder(folder))
 
 
