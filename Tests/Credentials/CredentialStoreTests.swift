@@ -199,6 +199,52 @@ struct CredentialStoreTests {
   }
 }
 
+@Suite("Bearer tokens")
+struct TokenTests {
+  @Test("A token is in its bundle and nowhere else; what is kept is its hash")
+  func onlyTheHashStays() throws {
+    let scratch = try Scratch()
+    let store = scratch.store()
+    _ = try store.prepareServer()
+    let file = TokensFile(path: store.tokensPath)
+    let bundle = try store.issueToken(name: "robot", role: .editor, lifetime: 86_400, to: scratch.path("robot"))
+    let token = try String(contentsOfFile: bundle.token, encoding: .utf8).trimmingCharacters(in: .newlines)
+    #expect(token.count == 51)
+    #expect(file[token]?.principal == "terrane:principal:robot")
+    #expect(file[String(token.dropLast())] == nil)
+    #expect(try scratch.mode("robot/token") == 0o600)
+    #expect(try scratch.mode("credentials/tokens.json") == 0o600)
+    let kept = try String(contentsOfFile: store.tokensPath, encoding: .utf8)
+    #expect(!kept.contains(token))
+    #expect(kept.contains(Tokens.hash(token)))
+    #expect(try store.principals()["terrane:principal:robot"]?.role == .editor)
+  }
+
+  @Test("Revoking a principal takes its tokens; an expired one is forgotten when the next is issued")
+  func ends() throws {
+    let scratch = try Scratch()
+    let store = scratch.store()
+    _ = try store.prepareServer()
+    _ = try store.issueToken(name: "a", role: .reader, lifetime: -1, to: scratch.path("a"))
+    _ = try store.issueToken(name: "b", role: .reader, lifetime: 60, to: scratch.path("b"))
+    _ = try store.issueToken(name: "b", role: .reader, lifetime: 60, to: scratch.path("b"))
+    #expect(try store.tokens().entries.values.map(\.principal) == ["terrane:principal:b", "terrane:principal:b"])
+    #expect(try store.revoke(name: "b"))
+    #expect(try store.tokens().entries.isEmpty)
+  }
+
+  @Test("A folder with a certificate gets no token: whose it is would be in doubt")
+  func occupied() throws {
+    let scratch = try Scratch()
+    let store = scratch.store()
+    _ = try store.prepareServer()
+    _ = try store.issue(name: "mara", role: .reader, to: scratch.path("mara"))
+    #expect(throws: CredentialError.self) {
+      try store.issueToken(name: "mara", role: .reader, lifetime: 60, to: scratch.path("mara"))
+    }
+  }
+}
+
 @Suite("The table of principals, as a server reads it")
 struct PrincipalsFileTests {
   @Test("Credentials are good from the moment they are issued")
