@@ -158,7 +158,8 @@ struct Settings: Sendable {
       ("task-program", taskProgram), ("database", databaseURL ?? "private"), ("postgres-bin", postgresBin),
       ("retry-window", "\(retryWindow)"),
       ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
-      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("tokens", "\(tokens)"), ("access-log", "\(accessLog)"),
+      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("tokens", "\(tokens)"),
+      ("access-log", "\(accessLog)"),
       ("log-level", "\(logLevel)"),
     ]
   }

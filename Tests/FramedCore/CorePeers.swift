@@ -26,6 +26,7 @@ final class ServerSide: ServerConnectionDelegate {
   var abandonedStreams: [UInt32] = []
   var roomAgain: [UInt32] = []
   var snapshots = true
+  var admits = true
   private let method = Method()
 
   init(_ settings: ServerSettings = ServerSettings()) {
@@ -48,6 +49,7 @@ final class ServerSide: ServerConnectionDelegate {
     .message(Array(request), trailers: [])
   }
 
+  func opened(_ stream: ServerStream) -> Bool { admits }
   func start(_ stream: ServerStream, _ request: UnsafeRawBufferPointer) { started.append((stream, Array(request))) }
   func cancelled(_ stream: ServerStream, _ status: StatusCode) { cancelled.append((stream.id, status)) }
   func ended(_ stream: ServerStream, finished: Bool) { ended.append(stream.id) }

@@ -108,7 +108,11 @@ import Testing
     #expect(server.roomAgain.isEmpty)
     _ = server.sent()
     #expect(server.roomAgain == [1])
-    #expect(server.connection.push(stream, seq: nil, bytes: bytes) == .room)
+    // The second waits for credit; a third has to wait for room again.
+    #expect(server.connection.push(stream, seq: nil, bytes: bytes) == .full)
+    server.credit(65_536, stream: 1)
+    _ = server.sent()
+    #expect(server.roomAgain == [1, 1])
   }
 
   @Test func aDrainEndsQueuesAndLetsBlockFinish() {

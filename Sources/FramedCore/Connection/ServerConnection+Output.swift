@@ -146,12 +146,15 @@ extension ServerConnection {
     stream.sendWindow.take(size)
     message.offset += size
     message.began = true
+    // A sign of life is no progress: it needs no credit.
+    unblock(stream)
     return true
   }
 
   private func closed(_ stream: ServerStream) {
     _ = stream.enter(.endWritten)
     streams[stream.id] = nil
+    hold(stream, -stream.held)
     if streams.isEmpty {
       idleSince = now
       if let idle = settings.idleClose { arm(now + idle) }
@@ -237,7 +240,6 @@ extension ServerConnection {
 
   private func sentData(_ stream: ServerStream) {
     stream.sentFirstData = true
-    unblock(stream)
     stream.bookmarkAt = now + stream.silence
   }
 
@@ -246,6 +248,7 @@ extension ServerConnection {
   private func writeQueued(_ stream: ServerStream) -> Bool {
     guard let queue = stream.queue else { return false }
     if stream.bookmarkDue {
+      stream.bookmarkDue = false
       writeBookmark(stream, safeSeq: stream.epoch == nil ? nil : stream.safeSeq)
       return true
     }
@@ -259,6 +262,7 @@ extension ServerConnection {
         return false
       }
       queuedBytes -= next.bytes.count
+      // What is being sent counts until it has left.
       message = Outgoing(bytes: next.bytes, value: nil, seq: next.seq)
     }
     stream.outgoing = nil
@@ -268,6 +272,7 @@ extension ServerConnection {
       stream.outgoing = message
     } else {
       queue.left(message.seq)
+      hold(stream, -message.bytes.count)
       if queue.handlerWaits, queue.hasRoom {
         queue.handlerWaits = false
         delegate.roomAgain(stream)

@@ -20,6 +20,7 @@ extension ServerConnection {
         return choose(stream, .messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage))
       }
       stream.outgoing = Outgoing(bytes: bytes, value: nil)
+      hold(stream, bytes.count)
       stream.end = EndStatus(.ok, trailers: trailers)
       stream.stateDeadline = .never
       markReady(stream)
@@ -55,6 +56,7 @@ extension ServerConnection {
     if status.resumeSeq == nil { status.resumeSeq = stream.safeSeq }
     dropQueued(stream)
     stream.outgoing = nil
+    hold(stream, -stream.held)
     stream.end = status
     stream.deadline = .never
     stream.stateDeadline = .never
@@ -63,6 +65,14 @@ extension ServerConnection {
     stream.slowAt = .never
     stream.credentialsAt = .never
     markReady(stream)
+  }
+
+  /// Counts bytes that a stream holds, or no longer, in the server's budget.
+  @inline(__always)
+  func hold(_ stream: ServerStream, _ bytes: Int) {
+    guard let budget = settings.budget, bytes != 0 else { return }
+    stream.held += bytes
+    budget.change(bytes)
   }
 
   func dropQueued(_ stream: ServerStream) {
@@ -162,6 +172,7 @@ extension ServerConnection {
     }
     queue.push(bytes, seq: seq)
     queuedBytes += bytes.count
+    hold(stream, bytes.count)
     markReady(stream)
     if queue.kind == .block {
       guard !queue.hasRoom else { return .room }

@@ -23,6 +23,13 @@ extension ServerConnection {
       return refuse(
         id, EndStatus(.resourceExhausted, "more than \(settings.maxStreams) streams", retryAfterMs: 100, refused: true))
     }
+    if settings.budget?.isSpent == true {
+      return refuse(
+        id,
+        EndStatus(
+          .resourceExhausted, "the server holds as many bytes as it may", details: [.errorInfo("SERVER_OVERLOADED")],
+          retryAfterMs: 1_000, refused: true))
+    }
     switch delegate.admit(meta) {
     case .refused(let status):
       refuse(id, status)
@@ -101,6 +108,7 @@ extension ServerConnection {
         abuse?.ended()
       } else {
         let stream = makeStream(id, method, meta, isUnary: true, .running)
+        guard delegate.opened(stream) else { return refuse(id, .tooMany) }
         stream.deadline = deadline
         arm(deadline)
         streams[id] = stream
@@ -140,8 +148,12 @@ extension ServerConnection {
         return refuse(
           id, EndStatus(.resourceExhausted, "no room for the request", retryAfterMs: 1_000, refused: true))
       }
+      guard delegate.opened(stream) else { return refuse(id, .tooMany) }
       reservedBytes += stated
       stream.requestSize = stated
+      hold(stream, stated)
+    } else {
+      guard delegate.opened(stream) else { return refuse(id, .tooMany) }
     }
     stream.deadline = deadline
     arm(deadline)
@@ -254,6 +266,7 @@ extension ServerConnection {
   /// Gives back what an incomplete request had reserved.
   func release(_ stream: ServerStream) {
     reservedBytes -= stream.requestSize
+    hold(stream, -stream.requestSize)
     stream.requestSize = 0
   }
 
@@ -289,6 +302,10 @@ extension ServerConnection {
 extension EndStatus {
   /// Of what is wrong with a CALL or DATA, INTERNAL is said of nothing else.
   fileprivate var isProtocolViolation: Bool { code == .internal }
+
+  static let tooMany = EndStatus(
+    .resourceExhausted, "this client has as many streams as it may", details: [.errorInfo("CLIENT_LIMIT")],
+    retryAfterMs: 1_000, refused: true)
 
   static let expired = EndStatus(.deadlineExceeded, "expired on arrival", refused: true)
 

@@ -270,6 +270,7 @@ package final class ServerConnection {
     reservedBytes = 0
     queuedBytes = 0
     for stream in open.values {
+      hold(stream, -stream.held)
       if stream.state == .running { delegate.cancelled(stream, status) }
       delegate.ended(stream, finished: false)
     }

@@ -21,6 +21,8 @@ package struct ServerSettings: Sendable {
   package var handlerGrace = Limits.handlerGrace
   /// nil: nothing is counted (tests that show what the bucket is for).
   package var abuse: AbuseLimits? = AbuseLimits()
+  /// Shared by all connections; nil: there is none.
+  package var budget: ByteBudget?
   package var agent = "framed-rpc-swift"
 
   package init() {}

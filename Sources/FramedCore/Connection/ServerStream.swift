@@ -23,6 +23,11 @@ package final class ServerStream {
   /// The request so far, while it comes in fragments.
   var request: [UInt8] = []
   var requestSize = 0
+  /// Bytes of messages this stream holds: its part of the server's budget.
+  var held = 0
+  /// The driver's: who the stream counts against, and whether it does.
+  package var owner = ""
+  package var isCounted = false
 
   /// A message on its way out.
   var outgoing: Outgoing?
@@ -86,7 +91,9 @@ package final class ServerStream {
   }
 
   /// The earliest of the timers.
-  var nextTimer: Nanoseconds { min(min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)), min(slowAt, credentialsAt)) }
+  var nextTimer: Nanoseconds {
+    min(min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)), min(slowAt, credentialsAt))
+  }
 
   /// LATEST, QUEUE or BLOCK.
   var isStream: Bool { latest != nil || queue != nil }
@@ -135,6 +142,8 @@ package protocol ServerConnectionDelegate: AnyObject {
   func admit(_ meta: CallMeta) -> Admission
   /// Runs a sync handler. The request is valid during the call.
   func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  /// A CALL is to get a stream. False: it is refused, its client has too many.
+  func opened(_ stream: ServerStream) -> Bool
   /// Starts a handler that will call ``ServerConnection/finish(_:_:)``. The request is valid during the call.
   func start(_ stream: ServerStream, _ request: UnsafeRawBufferPointer)
   /// Nobody waits for the handler's result any more.

@@ -105,7 +105,9 @@ final class ResumingCall: WatchSource {
   private func pause(_ error: RPCError) async -> EndStatus? {
     let wait = state.withLock { state -> Duration? in
       state.failures += 1
-      if error.code == .unauthenticated, error.resumeSeq != nil, state.wasAnswered, !state.tokenFailed, !state.isCancelled {
+      if error.code == .unauthenticated, error.resumeSeq != nil, state.wasAnswered, !state.tokenFailed,
+        !state.isCancelled
+      {
         // What let the call in has run out: once with what there is now.
         state.tokenFailed = true
         return .zero

@@ -33,7 +33,8 @@ public final class RPCServer: Sendable {
     state = Mutex(State(tls: try TLSContext(configuration.tls, isServer: true)))
     environment = ServerEnvironment(
       router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits),
-      metrics: configuration.metrics, accessLog: configuration.accessLog, tokens: configuration.tokens)
+      metrics: configuration.metrics, accessLog: configuration.accessLog, tokens: configuration.tokens,
+      clients: configuration.clients)
     ownsGroup = configuration.eventLoopGroup == nil
     group =
       configuration.eventLoopGroup
@@ -80,11 +81,29 @@ public final class RPCServer: Sendable {
     guard let executor = executors[ObjectIdentifier(channel.eventLoop)] else {
       throw RuntimeError(.misuse, "a connection on a foreign event loop")
     }
+    let address = ClientKey.address(channel.remoteAddress?.ipAddress ?? "")
+    guard environment.clients.take(.connection, for: address) else {
+      environment.metrics.turnedAway()
+      throw RuntimeError(.listen, "too many connections of one address")
+    }
+    // From here on the session gives it back.
     let session = ServerSession(
       environment: environment, executor: executor, peerAddress: channel.remoteAddress?.readable ?? "",
-      onClosed: { [weak self] in self?.remove($0) })
-    let handler = FramedChannelHandler(
-      engine: try TLSEngine(state.withLock { $0.tls }), session: session, executor: executor, isServer: true)
+      address: address, onClosed: { [weak self] in self?.remove($0) })
+    guard let wait = executor.handshakes.turn(FramedChannelHandler.clock) else {
+      environment.clients.give(.connection, for: address)
+      environment.metrics.turnedAway()
+      throw RuntimeError(.listen, "too many handshakes")
+    }
+    let handler: FramedChannelHandler
+    do {
+      handler = FramedChannelHandler(
+        engine: try TLSEngine(state.withLock { $0.tls }), session: session, executor: executor, isServer: true,
+        wait: .nanoseconds(Int64(wait)))
+    } catch {
+      environment.clients.give(.connection, for: address)
+      throw error
+    }
     session.channelHandler = handler
     try channel.pipeline.syncOperations.addHandler(handler)
     environment.metrics.accepted()
@@ -173,6 +192,7 @@ extension ServerSettings {
       limits.tokens = tokens
       return limits
     }
+    budget = ByteBudget(limit: limits.maxHeldBytes)
     maxAge = limits.maxConnectionAge?.nanoseconds
   }
 }

@@ -29,7 +29,9 @@ final class ServerCall: @unchecked Sendable {
 
   /// Starts inline; resumes on the loop after every wait.
   func run(_ handler: @escaping RoutedMethod.Handler, _ context: ServerCallContext) {
+    let (share, owner) = (session.share, stream.owner)
     let task = Task.immediateDetached(executorPreference: session.executor) {
+      defer { share.give(.handler, owner) }
       let reply: Reply
       do {
         reply = .message(try await handler(context), trailers: [])
@@ -42,7 +44,9 @@ final class ServerCall: @unchecked Sendable {
   }
 
   func run(_ handler: @escaping RoutedMethod.StreamHandler, _ kind: StreamKind, _ context: ServerCallContext) {
+    let (share, owner) = (session.share, stream.owner)
     let task = Task.immediateDetached(executorPreference: session.executor) {
+      defer { share.give(.handler, owner) }
       do {
         try await handler(context, StreamSender(call: self))
         // A BLOCK handler has sent everything when it returns; the others have subscribed somewhere.

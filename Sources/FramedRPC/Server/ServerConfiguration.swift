@@ -14,6 +14,8 @@ public struct ServerConfiguration: Sendable {
   /// Knows the bearer tokens of calls (metadata `authorization: Bearer …`); `nil`: tokens are not looked at. Where a call has one,
   /// it says who calls, whatever the certificate says.
   public var tokens: (any TokenVerifier)?
+  /// How much of the server one client may have, over all its connections.
+  public var clients: any ClientPolicy = ClientLimits()
   /// Where the server counts.
   public var metrics = ServerMetrics()
   /// Gets a line for every call that ended; `nil`: none.
@@ -51,6 +53,8 @@ public struct ServerLimits: Sendable, Hashable {
   /// What a connection is forgiven: cancels of calls just made, pings, tiny grants and the like take a token each, which come
   /// back within 30 s; without one left the connection ends. `nil`: nothing is counted.
   public var abuseTokens: Int? = 200
+  /// Bytes of messages that all connections together may hold; above it new calls are refused.
+  public var maxHeldBytes = 1 << 30
   /// How long ``RPCServer/drain(grace:)`` waits, unless told otherwise.
   public var drainGrace: Duration = .seconds(30)
 

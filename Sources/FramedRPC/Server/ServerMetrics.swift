@@ -8,6 +8,7 @@ public final class ServerMetrics: Sendable {
     var accepted: UInt64 = 0
     var closed: UInt64 = 0
     var failedHandshakes: UInt64 = 0
+    var turnedAway: UInt64 = 0
     var unknownMethods: UInt64 = 0
     var violations: [GoawayCode: UInt64] = [:]
   }
@@ -17,6 +18,7 @@ public final class ServerMetrics: Sendable {
 
   func accepted() { counts.withLock { $0.accepted += 1 } }
   func closed() { counts.withLock { $0.closed += 1 } }
+  func turnedAway() { counts.withLock { $0.turnedAway += 1 } }
   func handshakeFailed() { counts.withLock { $0.failedHandshakes += 1 } }
   func unknownMethod() { counts.withLock { $0.unknownMethods += 1 } }
   func violated(_ code: GoawayCode) { counts.withLock { $0.violations[code, default: 0] += 1 } }
@@ -54,6 +56,11 @@ public final class ServerMetrics: Sendable {
     }
     text.family("framedrpc_server_handshakes_failed", .counter, "Connections that ended before a client was let in.") {
       $0.sample([], Double(counts.failedHandshakes))
+    }
+    text.family(
+      "framedrpc_server_connections_turned_away", .counter, "Connections whose client or whose moment had too many."
+    ) {
+      $0.sample([], Double(counts.turnedAway))
     }
     text.family("framedrpc_server_unknown_methods", .counter, "Calls of methods there are not.") {
       $0.sample([], Double(counts.unknownMethods))

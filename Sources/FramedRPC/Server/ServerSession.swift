@@ -13,6 +13,7 @@ struct ServerEnvironment: Sendable {
   let metrics: ServerMetrics
   let accessLog: Logger?
   let tokens: (any TokenVerifier)?
+  let clients: any ClientPolicy
 }
 
 /// One connection on the server: the core's delegate, between frames and handlers.
@@ -24,6 +25,9 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   let executor: LoopExecutor
   let peerAddress: String
   private var callers: Callers
+  let share: ClientShare
+  /// The connection counts against its certificate's principal.
+  private var isCounted = false
   private var isEstablished = false
   weak var channelHandler: FramedChannelHandler?
   private let onClosed: @Sendable (ServerSession) -> Void
@@ -31,11 +35,12 @@ final class ServerSession: FramedSession, @unchecked Sendable {
     settings: environment.settings, now: FramedChannelHandler.clock, delegate: self)
 
   init(
-    environment: ServerEnvironment, executor: LoopExecutor, peerAddress: String,
+    environment: ServerEnvironment, executor: LoopExecutor, peerAddress: String, address: ClientKey,
     onClosed: @escaping @Sendable (ServerSession) -> Void
   ) {
     self.environment = environment
     callers = Callers(environment.tokens)
+    share = ClientShare(policy: environment.clients, address: address)
     self.executor = executor
     self.peerAddress = peerAddress
     self.onClosed = onClosed
@@ -46,7 +51,14 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   func established(_ engine: TLSEngine) throws(TLSEngine.Failure) {
     guard engine.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
     isEstablished = true
-    if let uri = engine.peerURI { callers.principal = Principal(uri: uri) }
+    if let uri = engine.peerURI {
+      callers.principal = Principal(uri: uri)
+      guard environment.clients.take(.connection, for: .principal(uri)) else {
+        environment.metrics.turnedAway()
+        throw .failed("too many connections of \(uri)")
+      }
+      isCounted = true
+    }
     if let expiry = engine.peerExpiry {
       connection.credentialsExpire(in: .seconds(UInt64(max(0, expiry - Callers.now))))
     }
@@ -64,7 +76,11 @@ final class ServerSession: FramedSession, @unchecked Sendable {
     }
   }
 
-  func closed() { onClosed(self) }
+  func closed() {
+    environment.clients.give(.connection, for: share.address)
+    if isCounted { environment.clients.give(.connection, for: .principal(callers.principal.uri)) }
+    onClosed(self)
+  }
 
   /// On the loop: something was done to the connection outside a read.
   func changed() { channelHandler?.scheduleFlush() }
@@ -144,6 +160,12 @@ extension ServerSession: ServerConnectionDelegate {
     return reply
   }
 
+  func opened(_ stream: ServerStream) -> Bool {
+    stream.owner = (try? callers.caller(of: stream.meta))?.principal.uri ?? ""
+    stream.isCounted = share.take(.stream, stream.owner)
+    return stream.isCounted
+  }
+
   func start(_ stream: ServerStream, _ request: UnsafeRawBufferPointer) {
     let method = unsafeDowncast(stream.method, to: RoutedMethod.self)
     let call = ServerCall(session: self, stream: stream)
@@ -153,9 +175,18 @@ extension ServerSession: ServerConnectionDelegate {
       connection.credentialsExpire(stream, in: .seconds(UInt64(max(0, expiry - Callers.now))))
     }
     let context = context(method.descriptor, stream.meta, stream.deadline, call.cancellation)
+    guard share.take(.handler, stream.owner) else {
+      return connection.finish(
+        stream,
+        .status(
+          EndStatus(
+            .resourceExhausted, "this client has as many handlers running as it may",
+            details: [.errorInfo("CLIENT_LIMIT")], retryAfterMs: 1_000, refused: true)))
+    }
     do {
       switch method.body {
       case .sync:
+        share.give(.handler, stream.owner)
         connection.finish(stream, .status(EndStatus(.internal, "a sync method has no task")))
       case .async(let decode):
         call.run(try decode(request), context)
@@ -163,6 +194,7 @@ extension ServerSession: ServerConnectionDelegate {
         call.run(try decode(request), kind, context)
       }
     } catch {
+      share.give(.handler, stream.owner)
       connection.finish(stream, .status(status(of: error, method.descriptor)))
     }
   }
@@ -182,6 +214,10 @@ extension ServerSession: ServerConnectionDelegate {
       call.ended(finished: finished)
     }
     stream.attachment = nil
+    if stream.isCounted {
+      stream.isCounted = false
+      share.give(.stream, stream.owner)
+    }
   }
 
   private func logAccess(_ method: RoutedMethod, _ meta: CallMeta, _ code: StatusCode, _ took: Nanoseconds?) {

@@ -55,7 +55,15 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var timerAt = Nanoseconds.never
   private var handshakeTimer: Scheduled<Void>?
 
-  init(engine: TLSEngine, session: any FramedSession, executor: LoopExecutor, isServer: Bool) {
+  /// Before the handshake begins: others have their turn.
+  private let wait: TimeAmount
+  private var isWaiting = false
+  private var hasWaited = false
+
+  init(
+    engine: TLSEngine, session: any FramedSession, executor: LoopExecutor, isServer: Bool, wait: TimeAmount = .zero
+  ) {
+    self.wait = wait
     self.engine = engine
     self.session = session
     self.core = session.core
@@ -76,7 +84,21 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   private func begin(_ context: ChannelHandlerContext) {
-    guard handshakeTimer == nil else { return }
+    guard handshakeTimer == nil, !isWaiting else { return }
+    if wait > .zero, !hasWaited {
+      isWaiting = true
+      hasWaited = true
+      context.eventLoop.scheduleTask(in: wait) { [weak self] in
+        guard let self, let context = self.context, self.phase == .handshake else { return }
+        self.isWaiting = false
+        self.begin(context)
+        if self.readPending {
+          self.readPending = false
+          context.read()
+        }
+      }
+      return
+    }
     handshakeTimer = context.eventLoop.scheduleTask(in: Self.handshakeTimeout) { [weak self] in
       guard let self, self.phase == .handshake else { return }
       self.abort("TLS handshake took too long")
@@ -132,7 +154,13 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   /// Asked by NIO before each read: refused while the core has too much to say to this peer.
   func read(context: ChannelHandlerContext) {
-    if core.wantsRead || phase != .open { context.read() } else { readPending = true }
+    if isWaiting {
+      readPending = true
+    } else if core.wantsRead || phase != .open {
+      context.read()
+    } else {
+      readPending = true
+    }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {

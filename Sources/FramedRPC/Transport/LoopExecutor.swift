@@ -18,6 +18,8 @@ final class LoopExecutor: TaskExecutor {
 
   let loop: any EventLoop
   private let mailbox = Mutex(Mailbox())
+  /// Of a server's loop.
+  let handshakes = HandshakeTurns()
 
   init(_ loop: any EventLoop) {
     self.loop = loop
@@ -70,4 +72,11 @@ final class LoopExecutor: TaskExecutor {
   }
 
   private static let passes = 4
+}
+
+/// The pace of a loop's handshakes. A lock that is never waited for: connections are accepted on their own loop.
+final class HandshakeTurns: Sendable {
+  private let pace = Mutex(HandshakePace())
+
+  func turn(_ now: UInt64) -> UInt64? { pace.withLock { $0.turn(now) } }
 }

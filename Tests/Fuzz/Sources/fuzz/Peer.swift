@@ -251,6 +251,7 @@ private final class FuzzedConnection: ServerConnectionDelegate {
   func cancelled(_ stream: ServerStream, _ status: StatusCode) {}
   func ended(_ stream: ServerStream, finished: Bool) { watches.removeAll { $0 === stream } }
   func snapshotNeeded(_ stream: ServerStream) -> Bool { true }
+  func opened(_ stream: ServerStream) -> Bool { true }
   func roomAgain(_ stream: ServerStream) {}
   func abandoned(_ stream: ServerStream) {}
 }
