@@ -16,14 +16,14 @@ public final class DatasetServices: Sendable {
   ///   - epoch: of the change feed.
   public init(
     registry: DatasetRegistry, access: Access, ledger: LedgerScan, sources: SourcePolicy, health: Readiness,
-    metrics: Metrics, publicURL: String, epoch: UInt64, logger: Logger
+    metrics: Metrics, view: ServerView, publicURL: String, epoch: UInt64, logger: Logger
   ) {
     let mapping = RecordMapping(publicURL: publicURL, epoch: epoch)
     hub = StatusHub(registry: registry, mapping: mapping)
     self.logger = logger
     router = RPCRouter([
       DatasetHandlers(registry: registry, hub: hub, access: access, mapping: mapping, policy: sources, logger: logger),
-      AdminHandlers(ledger: ledger, metrics: { metrics.text }), HealthService(source: health),
+      AdminHandlers(ledger: ledger, metrics: { metrics.text }, view: view), HealthService(source: health),
       ReflectionService(services: Self.names, fileDescriptorSet: TerraneMessagesSchema.fileDescriptorSet),
     ])
     metrics.begin(router, watchers: { [hub] in hub.watcherCount }, parts: { health.parts })

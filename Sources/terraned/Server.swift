@@ -106,10 +106,12 @@ struct Server {
         onDamage: { [logger] in logger.error("the table of principals cannot be read: nobody is let in", error: $0) }))
     let readiness = Readiness(checks: readinessChecks(database, directory, python))
     let metrics = Metrics(version: TerraneVersion.current)
+    let view = ServerView()
     let services = DatasetServices(
       registry: registry, access: access,
       ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch),
-      sources: SourcePolicy(roots: settings.roots), health: readiness, metrics: metrics, publicURL: publicURL,
+      sources: SourcePolicy(roots: settings.roots), health: readiness, metrics: metrics, view: view,
+      publicURL: publicURL,
       epoch: epoch,
       logger: Logger(label: "services"))
 
@@ -129,6 +131,7 @@ struct Server {
     if settings.accessLog { configuration.accessLog = Logger(label: "access") }
     let rpc = try RPCServer(
       configuration: configuration, router: services.router, authorizer: access, logger: Logger(label: "rpc"))
+    view.begin(rpc)
     let address = try await rpc.start()
     var port: MetricsPort?
     if let (host, number) = settings.metrics {

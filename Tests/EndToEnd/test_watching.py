@@ -1,5 +1,7 @@
 """Watching: one stream of honest progress, which a watcher can leave and come back to."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,26 @@ def test_watching_what_does_not_exist_says_so(server: Server):
     watcher = server.watch("watch/nothing/v1")
     assert watcher.end() == 4
     assert watcher.lines[-1]["error"]["problem"]["reason"] == "DATASET_NOT_FOUND"
+
+
+def test_an_operator_sees_who_is_connected(server: Server, sources: Path, name: str) -> None:
+    server.ready(name, sources / "cycle_hire.geojson")
+    watcher = server.watch(name, "--follow").process
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            answer = server.cli("admin", "connections")
+            found = json.loads(answer.out)
+            streams = [stream for connection in found["connections"] for stream in connection.get("streams", [])]
+            if any(stream["method"] == "terrane.v1.DatasetService/WatchStatus" for stream in streams):
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+        assert found["count"] == len(found["connections"])
+        text = server.cli("admin", "connections", json_output=False).out
+        assert "terrane:principal:local-admin" in text
+        assert "WatchStatus  running" in text
+        assert text.rstrip().endswith("connections")
+    finally:
+        watcher.kill()
+        watcher.wait()

@@ -28,6 +28,7 @@ import Testing
     "terrane.v1.DatasetService/PurgeDataset": .editor,
     "terrane.v1.AdminService/Scan": .admin,
     "terrane.v1.AdminService/GetMetrics": .admin,
+    "terrane.v1.AdminService/ListConnections": .admin,
   ]
 
   @Test func everyMethodAsksForItsRole() async throws {

@@ -60,10 +60,12 @@ final class World: Sendable {
     authority = certificates.authority
     let logger = Logger(label: "test-services") { _ in Unheard() }
     let access = Access(principals: PrincipalsFile(path: store.principalsPath, interval: .zero))
+    let view = ServerView()
     services = DatasetServices(
       registry: datasets.registry, access: access,
       ledger: LedgerScan(pool: datasets.pool, scratch: root + "/scratch"), sources: SourcePolicy(roots: ["/data"]),
-      health: Readiness(checks: []), metrics: metrics, publicURL: Self.publicURL, epoch: Self.epoch, logger: logger)
+      health: Readiness(checks: []), metrics: metrics, view: view, publicURL: Self.publicURL, epoch: Self.epoch,
+      logger: logger)
     var configuration = ServerConfiguration(
       port: 0,
       tls: .server(

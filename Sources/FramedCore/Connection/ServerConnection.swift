@@ -99,6 +99,9 @@ package final class ServerConnection {
     }
   }
 
+  /// When the last byte came.
+  package var silentSince: Nanoseconds { lastReceived }
+  package var isDraining: Bool { draining }
   /// The connection is over once the output is flushed.
   package var wantsClose: Bool { phase == .closing }
   /// False while so many refusals wait that the server stops reading.

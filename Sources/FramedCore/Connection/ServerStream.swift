@@ -83,6 +83,15 @@ package final class ServerStream {
     self.receiveWindow = ReceiveWindow(receiveWindow)
   }
 
+  // MARK: For whoever looks
+
+  /// Bytes of messages it holds.
+  package var heldBytes: Int { requestSize + (queue?.bytes ?? 0) + waitingBytes }
+  /// LATEST: pending keys. QUEUE and BLOCK: messages that wait whole.
+  package var waitingMessages: Int { latest?.pendingKeys ?? queue?.count ?? 0 }
+  /// Since when its front waits for credit.
+  package var blockedAt: Nanoseconds? { blockedSince == 0 ? nil : blockedSince }
+
   /// Moves by the table and says what to do.
   func enter(_ input: StreamInput) -> StreamAction {
     let cell = StreamTable.cell(state, input)

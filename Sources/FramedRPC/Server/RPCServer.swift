@@ -125,6 +125,8 @@ public final class RPCServer: Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
+  var openSessions: [ServerSession] { state.withLock { Array($0.sessions.values) } }
+
   /// Open connections.
   public var connectionCount: Int { state.withLock { $0.sessions.count } }
 

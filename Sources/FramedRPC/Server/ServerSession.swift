@@ -29,6 +29,8 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   /// The connection counts against its certificate's principal.
   private var isCounted = false
   private var isEstablished = false
+  let acceptedAt = FramedChannelHandler.clock
+  var certifiedPrincipal: Principal { callers.principal }
   weak var channelHandler: FramedChannelHandler?
   private let onClosed: @Sendable (ServerSession) -> Void
   private(set) lazy var connection = ServerConnection(

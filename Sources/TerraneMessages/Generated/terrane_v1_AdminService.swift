@@ -9,9 +9,11 @@ public enum AdminServiceMethods {
   public static let scan = MethodDescriptor(name: "terrane.v1.AdminService/Scan", idempotency: .idempotent, role: "admin", defaultTimeout: .milliseconds(120000))
   /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
   public static let getMetrics = MethodDescriptor(name: "terrane.v1.AdminService/GetMetrics", idempotency: .idempotent, role: "admin", defaultTimeout: .milliseconds(30000))
+  /// Who is connected, and what their streams do.
+  public static let listConnections = MethodDescriptor(name: "terrane.v1.AdminService/ListConnections", idempotency: .idempotent, role: "admin", defaultTimeout: .milliseconds(30000))
 
   /// In the schema's order.
-  public static let all: [MethodDescriptor] = [scan, getMetrics]
+  public static let all: [MethodDescriptor] = [scan, getMetrics, listConnections]
 }
 
 /// For operators.
@@ -22,6 +24,8 @@ public protocol AdminServiceServer: RPCService {
   func scan(_ request: ScanRequest, context: ServerCallContext) async throws -> ScanResponse
   /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
   func getMetrics(_ request: GetMetricsRequest, context: ServerCallContext) async throws -> GetMetricsResponse
+  /// Who is connected, and what their streams do.
+  func listConnections(_ request: ListConnectionsRequest, context: ServerCallContext) async throws -> ListConnectionsResponse
 }
 
 extension AdminServiceServer {
@@ -31,6 +35,9 @@ extension AdminServiceServer {
     }
     router.unary(AdminServiceMethods.getMetrics, GetMetricsRequest.self, GetMetricsResponse.self) { request, context in
       try await self.getMetrics(request, context: context)
+    }
+    router.unary(AdminServiceMethods.listConnections, ListConnectionsRequest.self, ListConnectionsResponse.self) { request, context in
+      try await self.listConnections(request, context: context)
     }
   }
 }
@@ -51,5 +58,10 @@ public struct AdminServiceClient: Sendable {
   /// What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine.
   public func getMetrics(_ request: GetMetricsRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> GetMetricsResponse {
     try await caller.unary(AdminServiceMethods.getMetrics, request, GetMetricsResponse.self, options: options)
+  }
+
+  /// Who is connected, and what their streams do.
+  public func listConnections(_ request: ListConnectionsRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> ListConnectionsResponse {
+    try await caller.unary(AdminServiceMethods.listConnections, request, ListConnectionsResponse.self, options: options)
   }
 }

@@ -6,6 +6,115 @@ package import CProtobufGuard
 public import FramedMessages
 public import ProtobufFacade
 
+public struct ListConnectionsRequest: ProtobufMessage {
+  /// Streams named of each connection, the oldest; 0: 20. At most 1,000.
+  public var streams: UInt32 = 0
+
+  public init() {}
+
+  public init(
+    streams: UInt32 = 0
+  ) {
+    self.streams = streams
+  }
+}
+
+public struct ListConnectionsResponse: ProtobufMessage {
+  /// The oldest first, at most 1,000.
+  public var connections: [ConnectionInfo] = []
+  /// How many there are.
+  public var count: UInt32 = 0
+
+  public init() {}
+
+  public init(
+    connections: [ConnectionInfo] = [],
+    count: UInt32 = 0
+  ) {
+    self.connections = connections
+    self.count = count
+  }
+}
+
+public struct ConnectionInfo: ProtobufMessage {
+  /// Address and port.
+  public var peer: String = ""
+  /// Of its certificate; empty: it has none.
+  public var principal: String = ""
+  /// What the client says it is.
+  public var agent: String = ""
+  public var ageMs: Int64 = 0
+  /// Since the last byte came.
+  public var silentMs: Int64 = 0
+  public var openStreams: UInt32 = 0
+  /// Of messages: announced requests and what waits to be sent.
+  public var heldBytes: Int64 = 0
+  public var draining: Bool = false
+  public var streams: [StreamInfo] = []
+
+  public init() {}
+
+  public init(
+    peer: String = "",
+    principal: String = "",
+    agent: String = "",
+    ageMs: Int64 = 0,
+    silentMs: Int64 = 0,
+    openStreams: UInt32 = 0,
+    heldBytes: Int64 = 0,
+    draining: Bool = false,
+    streams: [StreamInfo] = []
+  ) {
+    self.peer = peer
+    self.principal = principal
+    self.agent = agent
+    self.ageMs = ageMs
+    self.silentMs = silentMs
+    self.openStreams = openStreams
+    self.heldBytes = heldBytes
+    self.draining = draining
+    self.streams = streams
+  }
+}
+
+public struct StreamInfo: ProtobufMessage {
+  public var id: UInt32 = 0
+  /// package.Service/Method
+  public var method: String = ""
+  /// Of the call: its token's, or its connection's.
+  public var principal: String = ""
+  /// OPEN, RUNNING, CANCELLING, ENDING.
+  public var state: String = ""
+  public var ageMs: Int64 = 0
+  public var heldBytes: Int64 = 0
+  /// Keys whose newest value has not left, or messages.
+  public var waiting: UInt32 = 0
+  /// Since when it waits for credit; absent: it does not.
+  public var blockedMs: Int64? = nil
+
+  public init() {}
+
+  public init(
+    id: UInt32 = 0,
+    method: String = "",
+    principal: String = "",
+    state: String = "",
+    ageMs: Int64 = 0,
+    heldBytes: Int64 = 0,
+    waiting: UInt32 = 0,
+    blockedMs: Int64? = nil
+  ) {
+    self.id = id
+    self.method = method
+    self.principal = principal
+    self.state = state
+    self.ageMs = ageMs
+    self.heldBytes = heldBytes
+    self.waiting = waiting
+    self.blockedMs = blockedMs
+  }
+}
+
 public struct GetMetricsRequest: ProtobufMessage {
   public init() {}
 }
@@ -72,6 +181,211 @@ public struct ScanFinding: ProtobufMessage {
     self.kind = kind
     self.identifier = identifier
     self.detail = detail
+  }
+}
+
+extension ListConnectionsRequest {
+  public static var protobufName: String { "terrane.v1.ListConnectionsRequest" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("streams", JSONValue(self.streams)))
+    return .object(members)
+  }
+}
+
+extension ListConnectionsRequest: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__ListConnectionsRequest
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__list_connections_request__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__list_connections_request__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.streams = c.pointee.streams
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.streams = self.streams
+  }
+}
+
+extension ListConnectionsResponse {
+  public static var protobufName: String { "terrane.v1.ListConnectionsResponse" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("connections", .array(self.connections.map { JSONValue($0) })))
+    members.append(.init("count", JSONValue(self.count)))
+    return .object(members)
+  }
+}
+
+extension ListConnectionsResponse: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__ListConnectionsResponse
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__list_connections_response__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__list_connections_response__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.connections = protobufArray(c.pointee.connections, c.pointee.n_connections) { element in
+      element.map { ConnectionInfo(copying: $0) } ?? ConnectionInfo()
+    }
+    self.count = c.pointee.count
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if !self.connections.isEmpty {
+      c.pointee.n_connections = self.connections.count
+      c.pointee.connections = arena.array(self.connections) { arena.message($0) }
+    }
+    c.pointee.count = self.count
+  }
+}
+
+extension ConnectionInfo {
+  public static var protobufName: String { "terrane.v1.ConnectionInfo" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("peer", JSONValue(self.peer)))
+    members.append(.init("principal", JSONValue(self.principal)))
+    members.append(.init("agent", JSONValue(self.agent)))
+    members.append(.init("age_ms", JSONValue(self.ageMs)))
+    members.append(.init("silent_ms", JSONValue(self.silentMs)))
+    members.append(.init("open_streams", JSONValue(self.openStreams)))
+    members.append(.init("held_bytes", JSONValue(self.heldBytes)))
+    members.append(.init("draining", JSONValue(self.draining)))
+    members.append(.init("streams", .array(self.streams.map { JSONValue($0) })))
+    return .object(members)
+  }
+}
+
+extension ConnectionInfo: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__ConnectionInfo
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__connection_info__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__connection_info__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.peer = String(protobuf: c.pointee.peer)
+    self.principal = String(protobuf: c.pointee.principal)
+    self.agent = String(protobuf: c.pointee.agent)
+    self.ageMs = c.pointee.age_ms
+    self.silentMs = c.pointee.silent_ms
+    self.openStreams = c.pointee.open_streams
+    self.heldBytes = c.pointee.held_bytes
+    self.draining = c.pointee.draining != 0
+    self.streams = protobufArray(c.pointee.streams, c.pointee.n_streams) { element in
+      element.map { StreamInfo(copying: $0) } ?? StreamInfo()
+    }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.peer = arena.string(self.peer)
+    c.pointee.principal = arena.string(self.principal)
+    c.pointee.agent = arena.string(self.agent)
+    c.pointee.age_ms = self.ageMs
+    c.pointee.silent_ms = self.silentMs
+    c.pointee.open_streams = self.openStreams
+    c.pointee.held_bytes = self.heldBytes
+    c.pointee.draining = self.draining ? 1 : 0
+    if !self.streams.isEmpty {
+      c.pointee.n_streams = self.streams.count
+      c.pointee.streams = arena.array(self.streams) { arena.message($0) }
+    }
+  }
+}
+
+extension StreamInfo {
+  public static var protobufName: String { "terrane.v1.StreamInfo" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+  }
+
+  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    ProtobufFacade.encodeProtobuf(self, into: reserve)
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("id", JSONValue(self.id)))
+    members.append(.init("method", JSONValue(self.method)))
+    members.append(.init("principal", JSONValue(self.principal)))
+    members.append(.init("state", JSONValue(self.state)))
+    members.append(.init("age_ms", JSONValue(self.ageMs)))
+    members.append(.init("held_bytes", JSONValue(self.heldBytes)))
+    members.append(.init("waiting", JSONValue(self.waiting)))
+    if let value = self.blockedMs { members.append(.init("blocked_ms", JSONValue(value))) }
+    return .object(members)
+  }
+}
+
+extension StreamInfo: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__StreamInfo
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__stream_info__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__stream_info__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.id = c.pointee.id
+    self.method = String(protobuf: c.pointee.method)
+    self.principal = String(protobuf: c.pointee.principal)
+    self.state = String(protobuf: c.pointee.state)
+    self.ageMs = c.pointee.age_ms
+    self.heldBytes = c.pointee.held_bytes
+    self.waiting = c.pointee.waiting
+    if c.pointee._blocked_ms_case.rawValue != 0 { self.blockedMs = c.pointee.blocked_ms }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.id = self.id
+    c.pointee.method = arena.string(self.method)
+    c.pointee.principal = arena.string(self.principal)
+    c.pointee.state = arena.string(self.state)
+    c.pointee.age_ms = self.ageMs
+    c.pointee.held_bytes = self.heldBytes
+    c.pointee.waiting = self.waiting
+    if let value = self.blockedMs {
+      c.pointee._blocked_ms_case = .init(rawValue: 8)
+      c.pointee.blocked_ms = value
+    }
   }
 }
 

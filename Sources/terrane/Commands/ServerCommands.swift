@@ -101,7 +101,29 @@ struct VersionCommand: AsyncParsableCommand {
 
 struct AdminCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "admin", abstract: "For operators.", subcommands: [ScanCommand.self])
+    commandName: "admin", abstract: "For operators.", subcommands: [ScanCommand.self, ConnectionsCommand.self])
+}
+
+struct ConnectionsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "connections", abstract: "Who is connected, and what their streams do.")
+
+  @Option(help: "Streams named of each connection, the oldest (default 20).")
+  var streams: UInt32 = 20
+
+  @OptionGroup var connection: ConnectionOptions
+
+  func run() async throws {
+    try await Session.run(connection) { session in
+      let request = ListConnectionsRequest(streams: streams)
+      let answer = try await session.call { try await AdminServiceClient($0).listConnections(request, options: $1) }
+      if connection.output.json {
+        Terminal.output.line(answer.jsonObject().text)
+      } else {
+        Terminal.output.write(ConnectionsReport(now: answer).text)
+      }
+    }
+  }
 }
 
 struct ScanCommand: AsyncParsableCommand {

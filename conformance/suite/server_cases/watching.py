@@ -6,6 +6,7 @@ import time
 from conformance.v1.conformance_pb2 import Value
 from framedrpc.v1.reflection_pb2 import GetSchemaResponse
 from framedrpc.v1.wire_pb2 import ResumePoint
+from framedrpc.wire import DATA, NO_MESSAGE
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
@@ -28,6 +29,18 @@ def bookmark_liveness(s: Server) -> None:
     assert raw.bookmark(3, seconds=8).data.HasField("safe_seq")
     assert time.monotonic() - began > 3, "a bookmark long before its time"
     assert raw.bookmark(1, seconds=9)
+
+
+@case(SERVER, is_long=True)
+def bookmark_liveness_queue(s: Server) -> None:
+    """QUEUE and BLOCK streams say that they live, too: once a silence, not more."""
+    raw = s.connect()
+    raw.call(1, "Events", topic("bq"), max_silence_ms=5_000)
+    raw.call(3, "Export", instruct(sizes=[10, 10], delay_ms=8_000), max_silence_ms=5_000)
+    raw.settle(11)
+    for stream, expected in ((1, 2), (3, 1)):
+        signs = [found for found in raw.frames if found.kind == DATA and found.stream == stream and found.flags & NO_MESSAGE]
+        assert len(signs) == expected, f"{len(signs)} signs of life of stream {stream} in 11 s"
 
 
 @case(SERVER)

@@ -24,6 +24,14 @@ class AdminServiceMethods:
         default_timeout=30.0,
     )
 
+    list_connections = framedrpc.Method(
+        "terrane.v1.AdminService/ListConnections",
+        _admin_service.ListConnectionsRequest,
+        _admin_service.ListConnectionsResponse,
+        idempotency=framedrpc.Idempotency.IDEMPOTENT,
+        default_timeout=30.0,
+    )
+
 
 class AdminServiceClient:
     """For operators.
@@ -72,6 +80,25 @@ class AdminServiceClient:
             traceparent=traceparent,
         )
 
+    def list_connections(
+        self,
+        request: _admin_service.ListConnectionsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        request_id: bytes | None = None,
+        traceparent: str | None = None,
+    ) -> _admin_service.ListConnectionsResponse:
+        """Who is connected, and what their streams do."""
+        return self.channel.unary(
+            AdminServiceMethods.list_connections,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            request_id=request_id,
+            traceparent=traceparent,
+        )
+
 
 class AsyncAdminServiceClient:
     """For operators.
@@ -113,6 +140,25 @@ class AsyncAdminServiceClient:
         """What the server counts: calls by method and status, their times, connections, watchers, its own use of the machine."""
         return await self.channel.unary(
             AdminServiceMethods.get_metrics,
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            request_id=request_id,
+            traceparent=traceparent,
+        )
+
+    async def list_connections(
+        self,
+        request: _admin_service.ListConnectionsRequest,
+        *,
+        timeout: float | None = None,
+        metadata: framedrpc.Metadata | None = None,
+        request_id: bytes | None = None,
+        traceparent: str | None = None,
+    ) -> _admin_service.ListConnectionsResponse:
+        """Who is connected, and what their streams do."""
+        return await self.channel.unary(
+            AdminServiceMethods.list_connections,
             request,
             timeout=timeout,
             metadata=metadata,

@@ -15,7 +15,7 @@ from framedrpc.v1 import options_pb2 as framedrpc_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eterrane/v1/admin_service.proto\x12\nterrane.v1\x1a\x1a\x66ramedrpc/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetMetricsRequest\"\"\n\x12GetMetricsResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"\r\n\x0bScanRequest\"\xb9\x01\n\x0cScanResponse\x12+\n\nunexpected\x18\x01 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12(\n\x07missing\x18\x02 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12\x13\n\x0bledger_rows\x18\x03 \x01(\x03\x12\x0e\n\x06things\x18\x04 \x01(\x03\x12-\n\tscan_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0bScanFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xbc\x01\n\x0c\x41\x64minService\x12L\n\x04Scan\x12\x17.terrane.v1.ScanRequest\x1a\x18.terrane.v1.ScanResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xc0\xa9\x07\x12^\n\nGetMetrics\x12\x1d.terrane.v1.GetMetricsRequest\x1a\x1e.terrane.v1.GetMetricsResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xb0\xea\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eterrane/v1/admin_service.proto\x12\nterrane.v1\x1a\x1a\x66ramedrpc/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\x16ListConnectionsRequest\x12\x0f\n\x07streams\x18\x01 \x01(\r\"Y\n\x17ListConnectionsResponse\x12/\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x1a.terrane.v1.ConnectionInfo\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\xc8\x01\n\x0e\x43onnectionInfo\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x0e\n\x06\x61ge_ms\x18\x04 \x01(\x03\x12\x11\n\tsilent_ms\x18\x05 \x01(\x03\x12\x14\n\x0copen_streams\x18\x06 \x01(\r\x12\x12\n\nheld_bytes\x18\x07 \x01(\x03\x12\x10\n\x08\x64raining\x18\x08 \x01(\x08\x12\'\n\x07streams\x18\t \x03(\x0b\x32\x16.terrane.v1.StreamInfo\"\xa7\x01\n\nStreamInfo\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06\x61ge_ms\x18\x05 \x01(\x03\x12\x12\n\nheld_bytes\x18\x06 \x01(\x03\x12\x0f\n\x07waiting\x18\x07 \x01(\r\x12\x17\n\nblocked_ms\x18\x08 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_blocked_ms\"\x13\n\x11GetMetricsRequest\"\"\n\x12GetMetricsResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"\r\n\x0bScanRequest\"\xb9\x01\n\x0cScanResponse\x12+\n\nunexpected\x18\x01 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12(\n\x07missing\x18\x02 \x03(\x0b\x32\x17.terrane.v1.ScanFinding\x12\x13\n\x0bledger_rows\x18\x03 \x01(\x03\x12\x0e\n\x06things\x18\x04 \x01(\x03\x12-\n\tscan_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0bScanFinding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xab\x02\n\x0c\x41\x64minService\x12L\n\x04Scan\x12\x17.terrane.v1.ScanRequest\x1a\x18.terrane.v1.ScanResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xc0\xa9\x07\x12^\n\nGetMetrics\x12\x1d.terrane.v1.GetMetricsRequest\x1a\x1e.terrane.v1.GetMetricsResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xb0\xea\x01\x12m\n\x0fListConnections\x12\".terrane.v1.ListConnectionsRequest\x1a#.terrane.v1.ListConnectionsResponse\"\x11\x9a\x8d\x19\r\x18\x01\"\x05\x61\x64min(\xb0\xea\x01\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'terrane.v1.admin_service_pb2', globals())
@@ -26,16 +26,26 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _ADMINSERVICE.methods_by_name['Scan']._serialized_options = b'\232\215\031\r\030\001\"\005admin(\300\251\007'
   _ADMINSERVICE.methods_by_name['GetMetrics']._options = None
   _ADMINSERVICE.methods_by_name['GetMetrics']._serialized_options = b'\232\215\031\r\030\001\"\005admin(\260\352\001'
-  _GETMETRICSREQUEST._serialized_start=107
-  _GETMETRICSREQUEST._serialized_end=126
-  _GETMETRICSRESPONSE._serialized_start=128
-  _GETMETRICSRESPONSE._serialized_end=162
-  _SCANREQUEST._serialized_start=164
-  _SCANREQUEST._serialized_end=177
-  _SCANRESPONSE._serialized_start=180
-  _SCANRESPONSE._serialized_end=365
-  _SCANFINDING._serialized_start=367
-  _SCANFINDING._serialized_end=430
-  _ADMINSERVICE._serialized_start=433
-  _ADMINSERVICE._serialized_end=621
+  _ADMINSERVICE.methods_by_name['ListConnections']._options = None
+  _ADMINSERVICE.methods_by_name['ListConnections']._serialized_options = b'\232\215\031\r\030\001\"\005admin(\260\352\001'
+  _LISTCONNECTIONSREQUEST._serialized_start=107
+  _LISTCONNECTIONSREQUEST._serialized_end=148
+  _LISTCONNECTIONSRESPONSE._serialized_start=150
+  _LISTCONNECTIONSRESPONSE._serialized_end=239
+  _CONNECTIONINFO._serialized_start=242
+  _CONNECTIONINFO._serialized_end=442
+  _STREAMINFO._serialized_start=445
+  _STREAMINFO._serialized_end=612
+  _GETMETRICSREQUEST._serialized_start=614
+  _GETMETRICSREQUEST._serialized_end=633
+  _GETMETRICSRESPONSE._serialized_start=635
+  _GETMETRICSRESPONSE._serialized_end=669
+  _SCANREQUEST._serialized_start=671
+  _SCANREQUEST._serialized_end=684
+  _SCANRESPONSE._serialized_start=687
+  _SCANRESPONSE._serialized_end=872
+  _SCANFINDING._serialized_start=874
+  _SCANFINDING._serialized_end=937
+  _ADMINSERVICE._serialized_start=940
+  _ADMINSERVICE._serialized_end=1239
 # @@protoc_insertion_point(module_scope)

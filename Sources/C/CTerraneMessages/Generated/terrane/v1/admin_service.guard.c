@@ -3,11 +3,55 @@
 #include "terrane/v1/admin_service.pb-c.h"
 
 extern const ProtobufGuardMessage google__protobuf__timestamp__guard_table;
+extern const ProtobufGuardMessage terrane__v1__connection_info__guard_table;
 extern const ProtobufGuardMessage terrane__v1__get_metrics_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__get_metrics_response__guard_table;
+extern const ProtobufGuardMessage terrane__v1__list_connections_request__guard_table;
+extern const ProtobufGuardMessage terrane__v1__list_connections_response__guard_table;
 extern const ProtobufGuardMessage terrane__v1__scan_finding__guard_table;
 extern const ProtobufGuardMessage terrane__v1__scan_request__guard_table;
 extern const ProtobufGuardMessage terrane__v1__scan_response__guard_table;
+extern const ProtobufGuardMessage terrane__v1__stream_info__guard_table;
+
+static const ProtobufGuardField terrane__v1__list_connections_request__guard_fields[] = {
+  {NULL, 0, false},  // streams
+};
+const ProtobufGuardMessage terrane__v1__list_connections_request__guard_table = {&terrane__v1__list_connections_request__descriptor, terrane__v1__list_connections_request__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__list_connections_request__guard(void) { return &terrane__v1__list_connections_request__guard_table; }
+
+static const ProtobufGuardField terrane__v1__list_connections_response__guard_fields[] = {
+  {&terrane__v1__connection_info__guard_table, 0, false},  // connections
+  {NULL, 0, false},  // count
+};
+const ProtobufGuardMessage terrane__v1__list_connections_response__guard_table = {&terrane__v1__list_connections_response__descriptor, terrane__v1__list_connections_response__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__list_connections_response__guard(void) { return &terrane__v1__list_connections_response__guard_table; }
+
+static const ProtobufGuardField terrane__v1__connection_info__guard_fields[] = {
+  {NULL, 0, true},  // peer
+  {NULL, 0, true},  // principal
+  {NULL, 0, true},  // agent
+  {NULL, 0, false},  // age_ms
+  {NULL, 0, false},  // silent_ms
+  {NULL, 0, false},  // open_streams
+  {NULL, 0, false},  // held_bytes
+  {NULL, 0, false},  // draining
+  {&terrane__v1__stream_info__guard_table, 0, false},  // streams
+};
+const ProtobufGuardMessage terrane__v1__connection_info__guard_table = {&terrane__v1__connection_info__descriptor, terrane__v1__connection_info__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__connection_info__guard(void) { return &terrane__v1__connection_info__guard_table; }
+
+static const ProtobufGuardField terrane__v1__stream_info__guard_fields[] = {
+  {NULL, 0, false},  // id
+  {NULL, 0, true},  // method
+  {NULL, 0, true},  // principal
+  {NULL, 0, true},  // state
+  {NULL, 0, false},  // age_ms
+  {NULL, 0, false},  // held_bytes
+  {NULL, 0, false},  // waiting
+  {NULL, 0, false},  // blocked_ms
+};
+const ProtobufGuardMessage terrane__v1__stream_info__guard_table = {&terrane__v1__stream_info__descriptor, terrane__v1__stream_info__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__stream_info__guard(void) { return &terrane__v1__stream_info__guard_table; }
 
 const ProtobufGuardMessage terrane__v1__get_metrics_request__guard_table = {&terrane__v1__get_metrics_request__descriptor, NULL, 0};
 const ProtobufGuardMessage *terrane__v1__get_metrics_request__guard(void) { return &terrane__v1__get_metrics_request__guard_table; }

@@ -7,6 +7,186 @@
 #endif
 
 #include "terrane/v1/admin_service.pb-c.h"
+void   terrane__v1__list_connections_request__init
+                     (Terrane__V1__ListConnectionsRequest         *message)
+{
+  static const Terrane__V1__ListConnectionsRequest init_value = TERRANE__V1__LIST_CONNECTIONS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__list_connections_request__get_packed_size
+                     (const Terrane__V1__ListConnectionsRequest *message)
+{
+  assert(message->base.descriptor == &terrane__v1__list_connections_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__list_connections_request__pack
+                     (const Terrane__V1__ListConnectionsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__list_connections_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__list_connections_request__pack_to_buffer
+                     (const Terrane__V1__ListConnectionsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__list_connections_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__ListConnectionsRequest *
+       terrane__v1__list_connections_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__ListConnectionsRequest *)
+     protobuf_c_message_unpack (&terrane__v1__list_connections_request__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__list_connections_request__free_unpacked
+                     (Terrane__V1__ListConnectionsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__list_connections_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__list_connections_response__init
+                     (Terrane__V1__ListConnectionsResponse         *message)
+{
+  static const Terrane__V1__ListConnectionsResponse init_value = TERRANE__V1__LIST_CONNECTIONS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__list_connections_response__get_packed_size
+                     (const Terrane__V1__ListConnectionsResponse *message)
+{
+  assert(message->base.descriptor == &terrane__v1__list_connections_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__list_connections_response__pack
+                     (const Terrane__V1__ListConnectionsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__list_connections_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__list_connections_response__pack_to_buffer
+                     (const Terrane__V1__ListConnectionsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__list_connections_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__ListConnectionsResponse *
+       terrane__v1__list_connections_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__ListConnectionsResponse *)
+     protobuf_c_message_unpack (&terrane__v1__list_connections_response__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__list_connections_response__free_unpacked
+                     (Terrane__V1__ListConnectionsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__list_connections_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__connection_info__init
+                     (Terrane__V1__ConnectionInfo         *message)
+{
+  static const Terrane__V1__ConnectionInfo init_value = TERRANE__V1__CONNECTION_INFO__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__connection_info__get_packed_size
+                     (const Terrane__V1__ConnectionInfo *message)
+{
+  assert(message->base.descriptor == &terrane__v1__connection_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__connection_info__pack
+                     (const Terrane__V1__ConnectionInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__connection_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__connection_info__pack_to_buffer
+                     (const Terrane__V1__ConnectionInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__connection_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__ConnectionInfo *
+       terrane__v1__connection_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__ConnectionInfo *)
+     protobuf_c_message_unpack (&terrane__v1__connection_info__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__connection_info__free_unpacked
+                     (Terrane__V1__ConnectionInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__connection_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__stream_info__init
+                     (Terrane__V1__StreamInfo         *message)
+{
+  static const Terrane__V1__StreamInfo init_value = TERRANE__V1__STREAM_INFO__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__stream_info__get_packed_size
+                     (const Terrane__V1__StreamInfo *message)
+{
+  assert(message->base.descriptor == &terrane__v1__stream_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__stream_info__pack
+                     (const Terrane__V1__StreamInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__stream_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__stream_info__pack_to_buffer
+                     (const Terrane__V1__StreamInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__stream_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__StreamInfo *
+       terrane__v1__stream_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__StreamInfo *)
+     protobuf_c_message_unpack (&terrane__v1__stream_info__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__stream_info__free_unpacked
+                     (Terrane__V1__StreamInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__stream_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__get_metrics_request__init
                      (Terrane__V1__GetMetricsRequest         *message)
 {
@@ -232,6 +412,366 @@ void   terrane__v1__scan_finding__free_unpacked
   assert(message->base.descriptor == &terrane__v1__scan_finding__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+static const ProtobufCFieldDescriptor terrane__v1__list_connections_request__field_descriptors[1] =
+{
+  {
+    "streams",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ListConnectionsRequest, streams),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__list_connections_request__field_indices_by_name[] = {
+  0,   /* field[0] = streams */
+};
+static const ProtobufCIntRange terrane__v1__list_connections_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor terrane__v1__list_connections_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.ListConnectionsRequest",
+  "ListConnectionsRequest",
+  "Terrane__V1__ListConnectionsRequest",
+  "terrane.v1",
+  sizeof(Terrane__V1__ListConnectionsRequest),
+  1,
+  terrane__v1__list_connections_request__field_descriptors,
+  terrane__v1__list_connections_request__field_indices_by_name,
+  1,  terrane__v1__list_connections_request__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__list_connections_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__list_connections_response__field_descriptors[2] =
+{
+  {
+    "connections",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__ListConnectionsResponse, n_connections),
+    offsetof(Terrane__V1__ListConnectionsResponse, connections),
+    &terrane__v1__connection_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "count",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ListConnectionsResponse, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__list_connections_response__field_indices_by_name[] = {
+  0,   /* field[0] = connections */
+  1,   /* field[1] = count */
+};
+static const ProtobufCIntRange terrane__v1__list_connections_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor terrane__v1__list_connections_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.ListConnectionsResponse",
+  "ListConnectionsResponse",
+  "Terrane__V1__ListConnectionsResponse",
+  "terrane.v1",
+  sizeof(Terrane__V1__ListConnectionsResponse),
+  2,
+  terrane__v1__list_connections_response__field_descriptors,
+  terrane__v1__list_connections_response__field_indices_by_name,
+  1,  terrane__v1__list_connections_response__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__list_connections_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__connection_info__field_descriptors[9] =
+{
+  {
+    "peer",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, peer),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "principal",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, principal),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, agent),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "age_ms",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, age_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "silent_ms",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, silent_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "open_streams",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, open_streams),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_bytes",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, held_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "draining",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ConnectionInfo, draining),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "streams",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__ConnectionInfo, n_streams),
+    offsetof(Terrane__V1__ConnectionInfo, streams),
+    &terrane__v1__stream_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__connection_info__field_indices_by_name[] = {
+  3,   /* field[3] = age_ms */
+  2,   /* field[2] = agent */
+  7,   /* field[7] = draining */
+  6,   /* field[6] = held_bytes */
+  5,   /* field[5] = open_streams */
+  0,   /* field[0] = peer */
+  1,   /* field[1] = principal */
+  4,   /* field[4] = silent_ms */
+  8,   /* field[8] = streams */
+};
+static const ProtobufCIntRange terrane__v1__connection_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor terrane__v1__connection_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.ConnectionInfo",
+  "ConnectionInfo",
+  "Terrane__V1__ConnectionInfo",
+  "terrane.v1",
+  sizeof(Terrane__V1__ConnectionInfo),
+  9,
+  terrane__v1__connection_info__field_descriptors,
+  terrane__v1__connection_info__field_indices_by_name,
+  1,  terrane__v1__connection_info__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__connection_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__stream_info__field_descriptors[8] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "method",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, method),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "principal",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, principal),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, state),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "age_ms",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, age_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_bytes",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, held_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "waiting",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__StreamInfo, waiting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "blocked_ms",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Terrane__V1__StreamInfo, _blocked_ms_case),
+    offsetof(Terrane__V1__StreamInfo, blocked_ms),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__stream_info__field_indices_by_name[] = {
+  4,   /* field[4] = age_ms */
+  7,   /* field[7] = blocked_ms */
+  5,   /* field[5] = held_bytes */
+  0,   /* field[0] = id */
+  1,   /* field[1] = method */
+  2,   /* field[2] = principal */
+  3,   /* field[3] = state */
+  6,   /* field[6] = waiting */
+};
+static const ProtobufCIntRange terrane__v1__stream_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor terrane__v1__stream_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.StreamInfo",
+  "StreamInfo",
+  "Terrane__V1__StreamInfo",
+  "terrane.v1",
+  sizeof(Terrane__V1__StreamInfo),
+  8,
+  terrane__v1__stream_info__field_descriptors,
+  terrane__v1__stream_info__field_indices_by_name,
+  1,  terrane__v1__stream_info__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__stream_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 #define terrane__v1__get_metrics_request__field_descriptors NULL
 #define terrane__v1__get_metrics_request__field_indices_by_name NULL
 #define terrane__v1__get_metrics_request__number_ranges NULL

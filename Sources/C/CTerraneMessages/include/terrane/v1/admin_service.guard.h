@@ -2,6 +2,10 @@
 #pragma once
 #include <CProtobufGuard.h>
 
+const ProtobufGuardMessage *terrane__v1__list_connections_request__guard(void);
+const ProtobufGuardMessage *terrane__v1__list_connections_response__guard(void);
+const ProtobufGuardMessage *terrane__v1__connection_info__guard(void);
+const ProtobufGuardMessage *terrane__v1__stream_info__guard(void);
 const ProtobufGuardMessage *terrane__v1__get_metrics_request__guard(void);
 const ProtobufGuardMessage *terrane__v1__get_metrics_response__guard(void);
 const ProtobufGuardMessage *terrane__v1__scan_request__guard(void);

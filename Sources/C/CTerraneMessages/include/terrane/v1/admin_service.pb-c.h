@@ -16,6 +16,10 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/timestamp.pb-c.h"
 
+typedef struct Terrane__V1__ListConnectionsRequest Terrane__V1__ListConnectionsRequest;
+typedef struct Terrane__V1__ListConnectionsResponse Terrane__V1__ListConnectionsResponse;
+typedef struct Terrane__V1__ConnectionInfo Terrane__V1__ConnectionInfo;
+typedef struct Terrane__V1__StreamInfo Terrane__V1__StreamInfo;
 typedef struct Terrane__V1__GetMetricsRequest Terrane__V1__GetMetricsRequest;
 typedef struct Terrane__V1__GetMetricsResponse Terrane__V1__GetMetricsResponse;
 typedef struct Terrane__V1__ScanRequest Terrane__V1__ScanRequest;
@@ -27,6 +31,73 @@ typedef struct Terrane__V1__ScanFinding Terrane__V1__ScanFinding;
 
 
 /* --- messages --- */
+
+struct  Terrane__V1__ListConnectionsRequest
+{
+  ProtobufCMessage base;
+  uint32_t streams;
+};
+#define TERRANE__V1__LIST_CONNECTIONS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__list_connections_request__descriptor) \
+    , 0 }
+
+
+struct  Terrane__V1__ListConnectionsResponse
+{
+  ProtobufCMessage base;
+  size_t n_connections;
+  Terrane__V1__ConnectionInfo **connections;
+  uint32_t count;
+};
+#define TERRANE__V1__LIST_CONNECTIONS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__list_connections_response__descriptor) \
+    , 0,NULL, 0 }
+
+
+struct  Terrane__V1__ConnectionInfo
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData peer;
+  ProtobufCBinaryData principal;
+  ProtobufCBinaryData agent;
+  int64_t age_ms;
+  int64_t silent_ms;
+  uint32_t open_streams;
+  int64_t held_bytes;
+  protobuf_c_boolean draining;
+  size_t n_streams;
+  Terrane__V1__StreamInfo **streams;
+};
+#define TERRANE__V1__CONNECTION_INFO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__connection_info__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, 0, 0, 0, 0,NULL }
+
+
+typedef enum {
+  TERRANE__V1__STREAM_INFO___BLOCKED_MS__NOT_SET = 0,
+  TERRANE__V1__STREAM_INFO___BLOCKED_MS_BLOCKED_MS = 8
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__STREAM_INFO___BLOCKED_MS__CASE)
+} Terrane__V1__StreamInfo__BlockedMsCase;
+
+struct  Terrane__V1__StreamInfo
+{
+  ProtobufCMessage base;
+  uint32_t id;
+  ProtobufCBinaryData method;
+  ProtobufCBinaryData principal;
+  ProtobufCBinaryData state;
+  int64_t age_ms;
+  int64_t held_bytes;
+  uint32_t waiting;
+  Terrane__V1__StreamInfo__BlockedMsCase _blocked_ms_case;
+  union {
+    int64_t blocked_ms;
+  };
+};
+#define TERRANE__V1__STREAM_INFO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__stream_info__descriptor) \
+    , 0, {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, 0, TERRANE__V1__STREAM_INFO___BLOCKED_MS__NOT_SET, {0} }
+
 
 struct  Terrane__V1__GetMetricsRequest
 {
@@ -84,6 +155,82 @@ struct  Terrane__V1__ScanFinding
     , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
+/* Terrane__V1__ListConnectionsRequest methods */
+void   terrane__v1__list_connections_request__init
+                     (Terrane__V1__ListConnectionsRequest         *message);
+size_t terrane__v1__list_connections_request__get_packed_size
+                     (const Terrane__V1__ListConnectionsRequest   *message);
+size_t terrane__v1__list_connections_request__pack
+                     (const Terrane__V1__ListConnectionsRequest   *message,
+                      uint8_t             *out);
+size_t terrane__v1__list_connections_request__pack_to_buffer
+                     (const Terrane__V1__ListConnectionsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__ListConnectionsRequest *
+       terrane__v1__list_connections_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__list_connections_request__free_unpacked
+                     (Terrane__V1__ListConnectionsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__ListConnectionsResponse methods */
+void   terrane__v1__list_connections_response__init
+                     (Terrane__V1__ListConnectionsResponse         *message);
+size_t terrane__v1__list_connections_response__get_packed_size
+                     (const Terrane__V1__ListConnectionsResponse   *message);
+size_t terrane__v1__list_connections_response__pack
+                     (const Terrane__V1__ListConnectionsResponse   *message,
+                      uint8_t             *out);
+size_t terrane__v1__list_connections_response__pack_to_buffer
+                     (const Terrane__V1__ListConnectionsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__ListConnectionsResponse *
+       terrane__v1__list_connections_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__list_connections_response__free_unpacked
+                     (Terrane__V1__ListConnectionsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__ConnectionInfo methods */
+void   terrane__v1__connection_info__init
+                     (Terrane__V1__ConnectionInfo         *message);
+size_t terrane__v1__connection_info__get_packed_size
+                     (const Terrane__V1__ConnectionInfo   *message);
+size_t terrane__v1__connection_info__pack
+                     (const Terrane__V1__ConnectionInfo   *message,
+                      uint8_t             *out);
+size_t terrane__v1__connection_info__pack_to_buffer
+                     (const Terrane__V1__ConnectionInfo   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__ConnectionInfo *
+       terrane__v1__connection_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__connection_info__free_unpacked
+                     (Terrane__V1__ConnectionInfo *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__StreamInfo methods */
+void   terrane__v1__stream_info__init
+                     (Terrane__V1__StreamInfo         *message);
+size_t terrane__v1__stream_info__get_packed_size
+                     (const Terrane__V1__StreamInfo   *message);
+size_t terrane__v1__stream_info__pack
+                     (const Terrane__V1__StreamInfo   *message,
+                      uint8_t             *out);
+size_t terrane__v1__stream_info__pack_to_buffer
+                     (const Terrane__V1__StreamInfo   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__StreamInfo *
+       terrane__v1__stream_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__stream_info__free_unpacked
+                     (Terrane__V1__StreamInfo *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__GetMetricsRequest methods */
 void   terrane__v1__get_metrics_request__init
                      (Terrane__V1__GetMetricsRequest         *message);
@@ -181,6 +328,18 @@ void   terrane__v1__scan_finding__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Terrane__V1__ListConnectionsRequest_Closure)
+                 (const Terrane__V1__ListConnectionsRequest *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__ListConnectionsResponse_Closure)
+                 (const Terrane__V1__ListConnectionsResponse *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__ConnectionInfo_Closure)
+                 (const Terrane__V1__ConnectionInfo *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__StreamInfo_Closure)
+                 (const Terrane__V1__StreamInfo *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__GetMetricsRequest_Closure)
                  (const Terrane__V1__GetMetricsRequest *message,
                   void *closure_data);
@@ -202,6 +361,10 @@ typedef void (*Terrane__V1__ScanFinding_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCMessageDescriptor terrane__v1__list_connections_request__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__list_connections_response__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__connection_info__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__stream_info__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__get_metrics_request__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__get_metrics_response__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__scan_request__descriptor;
