@@ -66,7 +66,8 @@ actor Session {
         certificateChainPath: found.hasToken ? nil : found.credentials + "/client.pem",
         privateKeyPath: found.hasToken ? nil : found.credentials + "/client.key",
         authorityPath: found.credentials + "/ca.pem"))
-    if found.hasToken { configuration.token = { found.token } }
+    configuration.unixSocket = found.socket
+    if found.hasToken, found.socket == nil { configuration.token = { found.token } }
     configuration.connectTimeout = min(.seconds(10), options.answerTimeout)
     configuration.agent = "terrane/" + ClientVersion.current
     let made = try await RPCClient.connect(configuration)

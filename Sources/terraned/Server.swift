@@ -120,6 +120,11 @@ struct Server {
       tls: .server(
         certificateChainPath: certificates.certificate, privateKeyPath: certificates.key,
         authorityPath: certificates.authority, requiresClientCertificate: !settings.tokens))
+    if let path = settings.socket {
+      // What may read our files may be us.
+      let admin = Principals.uri(of: CredentialStore.localAdmin)
+      configuration.unixSocket = UnixSocket(path: path) { $0.uid == geteuid() || $0.uid == 0 ? admin : nil }
+    }
     if settings.tokens {
       configuration.tokens = BearerTokens(
         file: TokensFile(

@@ -31,6 +31,9 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: "Memory a task may use, in MiB (default 2048).") var taskMemory: Int64?
   @Option(help: "Address where Prometheus may read what the server counts (loopback only; default: none).")
   var metrics: String?
+  @Option(
+    help: "Path of a Unix socket for programs of this user and of root, who are local-admin there (default: none).")
+  var socket: String?
   @Flag(help: "Take bearer tokens (terrane credentials issue --token), from clients that need no certificate then.")
   var tokens = false
   @Flag(help: "Write a line for every call that ended.") var accessLog = false
@@ -63,6 +66,8 @@ struct Settings: Sendable {
   var taskMemory: Int64
   /// Nil: no such port.
   var metrics: (host: String, port: Int)?
+  /// Nil: no such socket.
+  var socket: String?
   var tokens: Bool
   var accessLog: Bool
   var logLevel: Logger.Level
@@ -136,6 +141,7 @@ struct Settings: Sendable {
       }
       return address
     }
+    socket = try text(flags.socket, "socket").map(Self.absolute)
     func truth(_ flag: Bool, _ name: String) throws(SettingsError) -> Bool {
       let wanted = try text(flag ? "true" : nil, name) ?? "false"
       guard let value = Bool(wanted) else { throw SettingsError("--\(name) is true or false, not '\(wanted)'") }
@@ -158,7 +164,8 @@ struct Settings: Sendable {
       ("task-program", taskProgram), ("database", databaseURL ?? "private"), ("postgres-bin", postgresBin),
       ("retry-window", "\(retryWindow)"),
       ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
-      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("tokens", "\(tokens)"),
+      ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("socket", socket ?? "none"),
+      ("tokens", "\(tokens)"),
       ("access-log", "\(accessLog)"),
       ("log-level", "\(logLevel)"),
     ]
@@ -174,7 +181,7 @@ struct Settings: Sendable {
     let names: Set = [
       "data", "root", "listen", "data-api", "public-url", "tls-name", "slots", "user", "share", "task-program",
       "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "metrics",
-      "tokens", "access-log", "log-level",
+      "socket", "tokens", "access-log", "log-level",
     ]
     do {
       let text = try String(contentsOfFile: path, encoding: .utf8)

@@ -3,7 +3,9 @@ import FramedMessages
 import FramedRPC
 import Foundation
 import Logging
-import Synchronization
+#if !THREAD_SANITIZER
+  import Synchronization
+#endif
 
 /// Methods for tests; request and response are `framedrpc.v1.Header`: a name and bytes of any size.
 enum EchoMethods {

@@ -2,7 +2,9 @@ import FramedCore
 import FramedMessages
 import FramedRPC
 import Logging
-import Synchronization
+#if !THREAD_SANITIZER
+  import Synchronization
+#endif
 import Testing
 
 @Suite struct HealthTests {

@@ -1,7 +1,9 @@
 import FramedCore
 import FramedMessages
 import Logging
-import Synchronization
+#if !THREAD_SANITIZER
+  import Synchronization
+#endif
 import Testing
 
 @testable import FramedRPC

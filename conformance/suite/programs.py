@@ -25,6 +25,10 @@ class ServerProgram:
         self.log: list[dict[str, str]] = []
         threading.Thread(target=self._listen, daemon=True).start()
         threading.Thread(target=self._read_log, daemon=True).start()
+        #: Where it listens beside its port.
+        self.unix_socket = str(authority.folder / f"{self.pid}.sock")
+        if config.pop("unix_socket", False):
+            config["unix_socket"] = self.unix_socket
         self.tell(credentials=authority.config(), **config)
         self.port: int = self.hear()["port"]
 

@@ -6,6 +6,8 @@ public struct ServerTarget: Sendable, Equatable {
   public var port: Int
   /// client.pem, client.key, ca.pem; or token, ca.pem.
   public var credentials: String
+  /// A socket in place of host and port; no credentials are needed there.
+  public var socket: String?
   /// What the server of this machine says of itself; nil where `--server` names another.
   public var endpoint: EndpointFile?
   /// The data directory that was used.
@@ -23,9 +25,10 @@ public struct ServerTarget: Sendable, Equatable {
   }
 
   /// On this machine: paths mean the same on both sides.
-  public var isLocal: Bool { ["127.0.0.1", "::1", "localhost"].contains(host) }
+  public var isLocal: Bool { socket != nil || ["127.0.0.1", "::1", "localhost"].contains(host) }
 
-  public var address: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  public var address: String { socket.map { "unix:" + $0 } ?? hostAndPort }
+  private var hostAndPort: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 /// Finds the server: a flag, else a TERRANE_* variable, else what the server of this machine wrote down.
@@ -72,6 +75,11 @@ public struct ServerLocator: Sendable {
     let data = dataDirectory
     let endpoint = EndpointFile(data: data)
     let credentials = credentials ?? data + "/credentials/local-admin"
+    if let server, server.hasPrefix("unix:") {
+      return ServerTarget(
+        host: "localhost", port: 0, credentials: credentials, socket: String(server.dropFirst(5)), endpoint: endpoint,
+        data: data)
+    }
     let (host, port): (String, Int)
     if let server {
       (host, port) = try Self.address(server)

@@ -35,8 +35,8 @@ final class ClientSession: FramedSession, @unchecked Sendable {
 
   var core: any ConnectionCore { connection }
 
-  func established(_ engine: TLSEngine) throws(TLSEngine.Failure) {
-    guard engine.agreedProtocol == alpnProtocol else { throw .failed("the server does not speak \(alpnProtocol)") }
+  func established(_ peer: ChannelPeer) throws(TLSEngine.Failure) {
+    guard peer.agreedProtocol == alpnProtocol else { throw .failed("the server does not speak \(alpnProtocol)") }
   }
 
   func failed(_ reason: String) {

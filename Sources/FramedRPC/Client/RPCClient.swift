@@ -10,6 +10,8 @@ public struct ClientConfiguration: Sendable {
   public var host: String
   public var port: Int
   public var tls: TLSConfiguration
+  /// A server's socket on this machine, in place of host, port and TLS.
+  public var unixSocket: String?
   /// Event loops to share; `nil`: one loop for all clients of the process that name none.
   public var eventLoopGroup: (any EventLoopGroup)?
   /// TCP, TLS and HELLO together.
@@ -68,9 +70,14 @@ public final class RPCClient: RPCCaller {
     settings.initialCredit = max(configuration.initialCredit, Limits.floorCredit)
     settings.agent = configuration.agent
     settings.firstStream = configuration.firstStream
-    let engine = try TLSEngine(
-      try TLSContext(configuration.tls, isServer: false), serverName: configuration.tls.serverName ?? configuration.host
-    )
+    let engine: any ChannelSecurity =
+      if configuration.unixSocket != nil {
+        PlainSocket()
+      } else {
+        try TLSEngine(
+          try TLSContext(configuration.tls, isServer: false),
+          serverName: configuration.tls.serverName ?? configuration.host)
+      }
     let loop = (configuration.eventLoopGroup ?? sharedGroup).next()
     let ready = loop.makePromise(of: Void.self)
     let closed = loop.makePromise(of: Void.self)
@@ -84,7 +91,8 @@ public final class RPCClient: RPCCaller {
     do {
       channel = try await open(configuration, loop, handler)
     } catch {
-      let failure = RuntimeError(.connect, "\(configuration.host):\(configuration.port): \(error)")
+      let place = configuration.unixSocket ?? "\(configuration.host):\(configuration.port)"
+      let failure = RuntimeError(.connect, "\(place): \(error)")
       ready.fail(failure)
       closed.succeed()
       throw failure
@@ -112,19 +120,20 @@ public final class RPCClient: RPCCaller {
   private static func open(
     _ configuration: ClientConfiguration, _ loop: any EventLoop, _ handler: FramedChannelHandler
   ) async throws -> any Channel {
-    try await ClientBootstrap(group: loop)
+    let bootstrap = ClientBootstrap(group: loop)
       .connectTimeout(.nanoseconds(configuration.connectTimeout.nanosecondsSigned))
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 4)
       .channelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
       .channelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try SocketOptions.keepAlive(channel)
+          if configuration.unixSocket == nil { try SocketOptions.keepAlive(channel) }
           try channel.pipeline.syncOperations.addHandler(handler)
         }
       }
+    if let path = configuration.unixSocket { return try await bootstrap.connect(unixDomainSocketPath: path).get() }
+    return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .connect(host: configuration.host, port: configuration.port).get()
   }
 

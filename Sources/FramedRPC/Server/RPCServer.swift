@@ -9,6 +9,7 @@ internal import Synchronization
 public final class RPCServer: Sendable {
   private struct State {
     var channel: (any Channel)?
+    var unixChannel: (any Channel)?
     var sessions: [ObjectIdentifier: ServerSession] = [:]
     var draining = false
     /// Of connections from now on.
@@ -56,7 +57,9 @@ public final class RPCServer: Sendable {
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try SocketOptions.keepAlive(channel)
-          try self.accept(channel)
+          try self.accept(
+            channel, try TLSEngine(self.state.withLock { $0.tls }), from: channel.remoteAddress?.readable ?? "",
+            address: channel.remoteAddress?.ipAddress ?? "")
         }
       }
     let channel: any Channel
@@ -66,7 +69,42 @@ public final class RPCServer: Sendable {
       throw RuntimeError(.listen, "\(configuration.host):\(configuration.port): \(error)")
     }
     state.withLock { $0.channel = channel }
+    if let socket = configuration.unixSocket {
+      do throws(RuntimeError) {
+        let listener = try await listen(socket)
+        state.withLock { $0.unixChannel = listener }
+      } catch {
+        try? await channel.close()
+        throw error
+      }
+    }
     return ListeningAddress(host: configuration.host, port: channel.localAddress?.port ?? configuration.port)
+  }
+
+  /// Listens for programs of this machine.
+  private func listen(_ socket: UnixSocket) async throws(RuntimeError) -> any Channel {
+    guard socket.path.utf8.count <= UnixSocket.longestPath else {
+      throw RuntimeError(.listen, "\(socket.path): the path of a socket has at most \(UnixSocket.longestPath) bytes")
+    }
+    let bootstrap = ServerBootstrap(group: group)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelOption(.maxMessagesPerRead, value: 4)
+      .childChannelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
+      .childChannelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
+      .childChannelInitializer { channel in
+        UnixSocket.process(of: channel).flatMapThrowing { process in
+          guard let uri = socket.principal(process) else {
+            self.environment.metrics.turnedAway()
+            throw RuntimeError(.listen, "process \(process.pid) of user \(process.uid) is not let in")
+          }
+          try self.accept(channel, PlainSocket(uri: uri), from: "unix:\(process.pid)", address: "unix")
+        }
+      }
+    do {
+      return try await bootstrap.bind(unixDomainSocketPath: socket.path, cleanupExistingSocketFile: true).get()
+    } catch {
+      throw RuntimeError(.listen, "\(socket.path): \(error)")
+    }
   }
 
   /// Reads certificate, key and authorities again: connections from now on use them, those that are open go on as they are.
@@ -76,34 +114,31 @@ public final class RPCServer: Sendable {
     state.withLock { $0.tls = context }
   }
 
-  private func accept(_ channel: any Channel) throws {
+  private func accept(
+    _ channel: any Channel, _ security: any ChannelSecurity, from peerAddress: String, address: String
+  ) throws {
     // The group's loops do not change, and NIO registers every child on one of them.
     guard let executor = executors[ObjectIdentifier(channel.eventLoop)] else {
       throw RuntimeError(.misuse, "a connection on a foreign event loop")
     }
-    let address = ClientKey.address(channel.remoteAddress?.ipAddress ?? "")
+    let address = ClientKey.address(address)
     guard environment.clients.take(.connection, for: address) else {
       environment.metrics.turnedAway()
       throw RuntimeError(.listen, "too many connections of one address")
     }
     // From here on the session gives it back.
     let session = ServerSession(
-      environment: environment, executor: executor, peerAddress: channel.remoteAddress?.readable ?? "",
-      address: address, onClosed: { [weak self] in self?.remove($0) })
-    guard let wait = executor.handshakes.turn(FramedChannelHandler.clock) else {
+      environment: environment, executor: executor, peerAddress: peerAddress, address: address,
+      onClosed: { [weak self] in self?.remove($0) })
+    // Where there is no handshake nothing has to wait for its turn.
+    let turn = security.isImmediate ? 0 : executor.handshakes.turn(FramedChannelHandler.clock)
+    guard let wait = turn else {
       environment.clients.give(.connection, for: address)
       environment.metrics.turnedAway()
       throw RuntimeError(.listen, "too many handshakes")
     }
-    let handler: FramedChannelHandler
-    do {
-      handler = FramedChannelHandler(
-        engine: try TLSEngine(state.withLock { $0.tls }), session: session, executor: executor, isServer: true,
-        wait: .nanoseconds(Int64(wait)))
-    } catch {
-      environment.clients.give(.connection, for: address)
-      throw error
-    }
+    let handler = FramedChannelHandler(
+      engine: security, session: session, executor: executor, isServer: true, wait: .nanoseconds(Int64(wait)))
     session.channelHandler = handler
     try channel.pipeline.syncOperations.addHandler(handler)
     environment.metrics.accepted()
@@ -148,12 +183,15 @@ public final class RPCServer: Sendable {
   }
 
   private func stopListening() async -> [ServerSession] {
-    let (channel, sessions) = state.withLock { state in
-      defer { state.channel = nil }
+    let (channels, sessions) = state.withLock { state in
+      defer {
+        state.channel = nil
+        state.unixChannel = nil
+      }
       state.draining = true
-      return (state.channel, Array(state.sessions.values))
+      return ([state.channel, state.unixChannel], Array(state.sessions.values))
     }
-    try? await channel?.close()
+    for channel in channels { try? await channel?.close() }
     return sessions
   }
 

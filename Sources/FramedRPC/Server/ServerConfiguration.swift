@@ -7,6 +7,8 @@ public struct ServerConfiguration: Sendable {
   /// 0: any free port.
   public var port: Int
   public var tls: TLSConfiguration
+  /// A further listener, for programs of this machine; `nil`: none.
+  public var unixSocket: UnixSocket?
   /// Event loops to share; `nil`: the server makes ``eventLoopCount`` of its own.
   public var eventLoopGroup: (any EventLoopGroup)?
   public var eventLoopCount = 1

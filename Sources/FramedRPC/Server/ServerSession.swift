@@ -50,10 +50,10 @@ final class ServerSession: FramedSession, @unchecked Sendable {
 
   var core: any ConnectionCore { connection }
 
-  func established(_ engine: TLSEngine) throws(TLSEngine.Failure) {
-    guard engine.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
+  func established(_ peer: ChannelPeer) throws(TLSEngine.Failure) {
+    guard peer.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
     isEstablished = true
-    if let uri = engine.peerURI {
+    if let uri = peer.uri {
       callers.principal = Principal(uri: uri)
       guard environment.clients.take(.connection, for: .principal(uri)) else {
         environment.metrics.turnedAway()
@@ -61,7 +61,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
       }
       isCounted = true
     }
-    if let expiry = engine.peerExpiry {
+    if let expiry = peer.expiry {
       connection.credentialsExpire(in: .seconds(UInt64(max(0, expiry - Callers.now))))
     }
   }

@@ -6,7 +6,7 @@ internal import NIOCore
 protocol FramedSession: AnyObject {
   var core: any ConnectionCore { get }
   /// TLS is up; throws to refuse the peer.
-  func established(_ engine: TLSEngine) throws(TLSEngine.Failure)
+  func established(_ peer: ChannelPeer) throws(TLSEngine.Failure)
   /// Why the connection ended, before the core hears of it.
   func failed(_ reason: String)
   /// The channel is gone.
@@ -38,7 +38,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private static let lingerBytes = 256 * 1024
   private static let stalledWriter = Nanoseconds.seconds(60)
 
-  private let engine: TLSEngine
+  private let engine: any ChannelSecurity
   private let session: any FramedSession
   private let core: any ConnectionCore
   private let executor: LoopExecutor
@@ -61,7 +61,8 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var hasWaited = false
 
   init(
-    engine: TLSEngine, session: any FramedSession, executor: LoopExecutor, isServer: Bool, wait: TimeAmount = .zero
+    engine: any ChannelSecurity, session: any FramedSession, executor: LoopExecutor, isServer: Bool,
+    wait: TimeAmount = .zero
   ) {
     self.wait = wait
     self.engine = engine
@@ -103,8 +104,13 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
       guard let self, self.phase == .handshake else { return }
       self.abort("TLS handshake took too long")
     }
-    guard !isServer else { return }
+    guard !isServer || engine.isImmediate else { return }
     do throws(TLSEngine.Failure) {
+      if engine.isImmediate {
+        core.now = Self.clock
+        try established()
+        return flush()
+      }
       _ = try engine.handshake()
       sendCiphertext(context)
     } catch {
@@ -141,7 +147,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   private func established() throws(TLSEngine.Failure) {
     handshakeTimer?.cancel()
-    try session.established(engine)
+    try session.established(engine.peer)
     phase = .open
     core.transportEstablished()
   }

@@ -31,6 +31,8 @@ struct Configuration: Decodable {
     var expires_in_ms: Int64?
   }
   var tokens: [Token]?
+  /// A further listener, for processes of this user.
+  var unix_socket: String?
   var limits: Limits?
 
   var server: ServerConfiguration {
@@ -39,6 +41,9 @@ struct Configuration: Decodable {
       tls: .server(
         certificateChainPath: credentials.certificate, privateKeyPath: credentials.key,
         authorityPath: credentials.authority, requiresClientCertificate: tokens == nil))
+    if let unix_socket {
+      server.unixSocket = UnixSocket(path: unix_socket) { $0.uid == geteuid() ? "framedrpc://conformance/process" : nil }
+    }
     if let tokens { server.tokens = KnownTokens(tokens) }
     guard let limits else { return server }
     if let value = limits.max_message { server.limits.maxMessage = value }

@@ -1,9 +1,11 @@
 """TLS, certificates, principals."""
 
+import socket
 import ssl
 import subprocess
 
-from framedrpc.v1.wire_pb2 import Header, ResumePoint
+from framedrpc.v1.wire_pb2 import CallMeta, Header, ResumePoint
+from framedrpc.wire import CALL, HELLO, LAST, PREFACE, frame
 
 from ..credentials import PRINCIPAL
 from ..raw import instruct
@@ -108,6 +110,46 @@ def token_expiry_midstream(s: Server) -> None:
     assert raw.data(9).data.seq == 2
     assert raw.data(5).data.seq == 1
     assert raw.data(5).data.seq == 2
+
+
+def _plain(s: Server, *parts: bytes, seconds: float = 10) -> bytes:
+    """What the server answers on its Unix socket, until it closes or is silent for a while."""
+    said = b""
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.settimeout(seconds)
+        plain.connect(s.program.unix_socket)
+        for part in parts:
+            plain.sendall(part)
+        try:
+            while data := plain.recv(65_536):
+                said += data
+                plain.settimeout(1)
+        except (ConnectionError, TimeoutError):
+            pass
+    return said
+
+
+@case(SERVER, unix_socket=True)
+def unix_socket_principal(s: Server) -> None:
+    """The same protocol without TLS; the kernel says who calls."""
+    head = CallMeta(method="conformance.v1.ConformanceService/Unary").SerializeToString()
+    said = _plain(s, PREFACE + frame(HELLO, 0, 0, 0, b""), frame(CALL, LAST, len(head), 1, head))
+    assert said.startswith(PREFACE)
+    assert b"framedrpc://conformance/process" in said
+
+
+@case(SERVER, unix_socket=True)
+def tls_on_plain(s: Server) -> None:
+    """A ClientHello on the plaintext socket: closed without a word of GOAWAY."""
+    said = _plain(s, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500))
+    kinds = []
+    at = len(PREFACE)
+    while at + 12 <= len(said):
+        kinds.append(said[at + 4])
+        at += 12 + int.from_bytes(said[at : at + 4], "big")
+    assert kinds in ([], [HELLO]), kinds
+    # And the other listener still wants TLS.
+    s.connect().lives(1)
 
 
 def _openssl(s: Server, *arguments: str, send: bytes = b"") -> str:

@@ -1,0 +1,72 @@
+internal import FramedCore
+
+/// Who is at the other end, as whatever secures the channel knows.
+struct ChannelPeer {
+  /// The protocol agreed on; empty: the peer named none.
+  var agreedProtocol: String
+  /// Of a server's client: the URI of its certificate, or whom its process stands for.
+  var uri: String?
+  /// When that ends, in seconds since 1970; `nil`: with the connection.
+  var expiry: Int64?
+}
+
+/// What lies between a socket and the protocol core: TLS, or nothing where the kernel itself knows the peer.
+protocol ChannelSecurity: AnyObject {
+  /// Nothing has to be exchanged before the peer is known.
+  var isImmediate: Bool { get }
+  /// Takes bytes of the socket. `established` once the peer is known; `deliver` whenever plaintext was added, false to stop.
+  func receive(
+    _ ciphertext: UnsafeRawBufferPointer, into plaintext: ByteQueue,
+    established: () throws(TLSEngine.Failure) -> Void, deliver: () -> Bool
+  ) throws(TLSEngine.Failure)
+  /// True when the peer is known. Clients call it once with nothing received to begin.
+  func handshake() throws(TLSEngine.Failure) -> Bool
+  func send(_ plaintext: ByteQueue) throws(TLSEngine.Failure)
+  var hasOutput: Bool { get }
+  func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void)
+  func closeNotify()
+  var peer: ChannelPeer { get }
+}
+
+extension TLSEngine: ChannelSecurity {
+  var isImmediate: Bool { false }
+  var peer: ChannelPeer { ChannelPeer(agreedProtocol: agreedProtocol, uri: peerURI, expiry: peerExpiry) }
+}
+
+/// A socket within this machine: the kernel says whose process the peer is.
+final class PlainSocket: ChannelSecurity {
+  let peer: ChannelPeer
+  private let output = ByteQueue()
+
+  /// `uri`: whom the peer's process stands for.
+  init(uri: String? = nil) {
+    peer = ChannelPeer(agreedProtocol: alpnProtocol, uri: uri, expiry: nil)
+  }
+
+  var isImmediate: Bool { true }
+
+  func receive(
+    _ bytes: UnsafeRawBufferPointer, into plaintext: ByteQueue, established: () throws(TLSEngine.Failure) -> Void,
+    deliver: () -> Bool
+  ) throws(TLSEngine.Failure) {
+    plaintext.append(bytes)
+    _ = deliver()
+  }
+
+  func handshake() throws(TLSEngine.Failure) -> Bool { true }
+
+  func send(_ plaintext: ByteQueue) throws(TLSEngine.Failure) {
+    output.append(plaintext.readable)
+    plaintext.consume(plaintext.count)
+  }
+
+  var hasOutput: Bool { !output.isEmpty }
+
+  func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void) {
+    body(output.readable)
+    output.consume(output.count)
+    output.releaseIfEmpty()
+  }
+
+  func closeNotify() {}
+}

@@ -1,0 +1,35 @@
+internal import Glibc
+internal import NIOCore
+
+/// A listener for programs of this machine, in the clear: what goes over it never leaves the kernel, which says whose process a
+/// client is.
+public struct UnixSocket: Sendable {
+  /// What the kernel says of a client's process.
+  public struct Process: Sendable, Hashable {
+    public var pid: Int32
+    public var uid: UInt32
+    public var gid: UInt32
+  }
+
+  /// At most 107 bytes. What a server that is gone has left there is replaced.
+  public var path: String
+  /// Whom a process stands for; `nil`: it is not let in.
+  public var principal: @Sendable (Process) -> String?
+
+  public init(path: String, principal: @escaping @Sendable (Process) -> String?) {
+    self.path = path
+    self.principal = principal
+  }
+
+  /// The longest path a socket can have.
+  static let longestPath = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
+
+  /// Asks the kernel. On the channel's loop.
+  static func process(of channel: any Channel) -> EventLoopFuture<Process> {
+    guard let options = channel as? any SocketOptionProvider else {
+      return channel.eventLoop.makeFailedFuture(RuntimeError(.listen, "a client nobody knows"))
+    }
+    // SO_PEERCRED, whose struct is three ints.
+    return options.unsafeGetSocketOption(level: .socket, name: NIOBSDSocket.Option(rawValue: 17))
+  }
+}
