@@ -1,7 +1,7 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check chaos conformance fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-python-client lint generate clean
+.PHONY: help setup build demo serve test check chaos conformance sanitize fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-python-client lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
@@ -43,6 +43,10 @@ fuzz: setup
 ## make conformance   every case of the suite against our server and our clients
 conformance: setup
 	@scripts/conformance
+
+## make sanitize      the transport's tests under the thread sanitizer
+sanitize: setup
+	@scripts/sanitize
 
 ## make chaos         100 rounds of faults against a release build (ROUNDS=, SEED=)
 chaos: build

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import CONFORMANCE
+from . import CHECKOUT, CONFORMANCE
 from .vectors import check, send
 
 SERVER, CLIENT = "server", "client"
@@ -43,6 +43,10 @@ def cases() -> list[Case]:
     from . import client_cases, server_cases  # noqa: F401
 
     rows = json.loads((CONFORMANCE / "cases.json").read_text())["cases"]
+    for row in (row for row in rows if "elsewhere" in row):
+        # Of servers with a store: tried where such a server is.
+        assert f"def test_{row['name']}(" in (CHECKOUT / row["elsewhere"]).read_text(), f"{row['name']} is not in {row['elsewhere']}"
+    rows = [row for row in rows if "elsewhere" not in row]
     named = [(row["side"], row["name"]) for row in rows]
     assert len(set(named)) == len(named), "a case stands in cases.json twice"
     missing = sorted(set(named) ^ set(_FOUND))

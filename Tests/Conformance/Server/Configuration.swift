@@ -42,7 +42,9 @@ struct Configuration: Decodable {
         certificateChainPath: credentials.certificate, privateKeyPath: credentials.key,
         authorityPath: credentials.authority, requiresClientCertificate: tokens == nil))
     if let unix_socket {
-      server.unixSocket = UnixSocket(path: unix_socket) { $0.uid == geteuid() ? "framedrpc://conformance/process" : nil }
+      server.unixSocket = UnixSocket(path: unix_socket) {
+        $0.uid == geteuid() ? "framedrpc://conformance/process" : nil
+      }
     }
     if let tokens { server.tokens = KnownTokens(tokens) }
     guard let limits else { return server }
