@@ -3,13 +3,13 @@
 
   /// In place of Synchronization's, for runs under the thread sanitizer: that one's lock is a futex the sanitizer does not know,
   /// so that it would report everything the lock protects.
-  package final class Mutex<Value>: @unchecked Sendable {
+  final class Mutex<Value>: @unchecked Sendable {
     private let lock = NIOLock()
     private var value: Value
 
-    package init(_ value: consuming sending Value) { self.value = value }
+    init(_ value: consuming sending Value) { self.value = value }
 
-    package func withLock<Result, Failure: Error>(
+    func withLock<Result, Failure: Error>(
       _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
       lock.lock()
