@@ -1,7 +1,7 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check chaos conformance sanitize fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-python-client lint generate clean
+.PHONY: help setup build demo serve test check chaos conformance sanitize fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-rpc bench-python-client lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
@@ -77,6 +77,11 @@ bench-formats: build
 ## make bench-parallel-copy  one COPY beside two at once
 bench-parallel-copy: build
 	@Benchmarks/run parallel_copy
+
+## make bench-rpc      the transport, beside gRPC C++ and a C floor (needs Debian's libgrpc++-dev and protobuf-compiler-grpc)
+bench-rpc: setup
+	@swift build -c release --package-path Benchmarks --product bench-rpc-server
+	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=Benchmarks .setup/venv/bin/python -m terrane_bench.rpc; status=$$?; Benchmarks/report; exit $$status
 
 ## make bench-python-client  the Python client, beside grpcio
 bench-python-client: setup

@@ -14,6 +14,15 @@ let package = Package(
     .systemLibrary(name: "CBenchSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "CRawTLS", dependencies: ["CBenchSSL"]),
     .executableTarget(
+      name: "bench-rpc-server",
+      dependencies: [
+        .product(name: "FramedRPC", package: "terrane"), .product(name: "TerraneMessages", package: "terrane"),
+      ],
+      swiftSettings: [
+        .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"), .enableUpcomingFeature("InternalImportsByDefault"),
+      ]),
+    .executableTarget(
       name: "bench-load",
       dependencies: [
         "CLibpq", "CRawTLS", .product(name: "FramedRPC", package: "terrane"),

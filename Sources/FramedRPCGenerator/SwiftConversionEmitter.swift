@@ -11,13 +11,36 @@ struct SwiftConversionEmitter {
       text.line()
       text.block(
         "public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {"
-      ) { text in text.line("self = try decodeProtobuf(Self.self, from: bytes, limits: limits)") }
+      ) { text in
+        text.line("var message: Self?")
+        text.block("try unpackProtobuf(Self.guardTable, bytes, limits) { c in") { text in
+          text.line("message = Self(copying: c.assumingMemoryBound(to: CMessage.self))")
+        }
+        text.line("guard let message else { throw refusedByProtobufC(Self.protobufName) }")
+        text.line("self = message")
+      }
       text.line()
-      text.line("public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }")
+      text.block("public func protobufBytes() -> [UInt8] {") { text in
+        text.line("var bytes: [UInt8] = []")
+        text.block("withProtobufArena { arena in") { text in
+          text.lines([
+            "let c = arena.new(CMessage.self)", "Self.initialize(c)", "store(in: c, arena: arena)",
+            "bytes = packProtobuf(UnsafeRawPointer(c))",
+          ])
+        }
+        text.line("return bytes")
+      }
       text.line()
       text.block(
         "public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {"
-      ) { text in text.line("ProtobufFacade.encodeProtobuf(self, into: reserve)") }
+      ) { text in
+        text.block("withProtobufArena { arena in") { text in
+          text.lines([
+            "let c = arena.new(CMessage.self)", "Self.initialize(c)", "store(in: c, arena: arena)",
+            "packProtobuf(UnsafeRawPointer(c), into: reserve)",
+          ])
+        }
+      }
       text.line()
       json(into: &text)
     }

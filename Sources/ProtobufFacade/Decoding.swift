@@ -98,34 +98,36 @@ package protocol ProtobufCBacked: ProtobufMessage {
   func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena)
 }
 
-/// Checks the bytes, unpacks them into one piece of memory of exactly the size the check found, and copies the result out.
-package func decodeProtobuf<Message: ProtobufCBacked>(
-  _ type: Message.Type, from bytes: UnsafeRawBufferPointer, limits: DecodingLimits
-) throws(ProtobufDecodingError) -> Message {
-  let table = Message.guardTable
+/// Where the guard let pass what protobuf-c refuses: the guard is the stricter of the two, so this is a difference between them.
+package func refusedByProtobufC(_ message: String) -> ProtobufDecodingError {
+  ProtobufDecodingError(reason: .malformed, message: message, field: 0, offset: 0)
+}
+
+// The typed ends of these are generated for each message: generic ones would ask the runtime for metadata with every message.
+
+/// Checks the bytes and unpacks them into one piece of memory of exactly the size the check found; `body` gets the struct, which
+/// lives no longer than the call. It is not called where protobuf-c refuses what the guard let pass.
+package func unpackProtobuf(
+  _ table: UnsafePointer<ProtobufGuardMessage>, _ bytes: UnsafeRawBufferPointer, _ limits: DecodingLimits,
+  _ body: (UnsafeRawPointer) -> Void
+) throws(ProtobufDecodingError) {
   let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
   let depth = UInt32(clamping: limits.maximumDepth)
   let finding = protobuf_guard_check(table, start, bytes.count, depth, limits.memory(forSize: bytes.count))
   if let error = ProtobufDecodingError(finding) { throw error }
 
   let arenaSize = (MemoryLayout<ProtobufArena>.size + 15) & ~15
-  let message: Message? = withUnsafeTemporaryAllocation(byteCount: arenaSize + finding.memory, alignment: 16) {
-    memory in
-    guard let base = memory.baseAddress else { return nil }
+  withUnsafeTemporaryAllocation(byteCount: arenaSize + finding.memory, alignment: 16) { memory in
+    guard let base = memory.baseAddress else { return }
     let arena = base.bindMemory(to: ProtobufArena.self, capacity: 1)
     protobuf_arena_init(arena, base + arenaSize, finding.memory, finding.memory)
     // The allocator is the arena's first member.
     let allocator = UnsafeMutableRawPointer(arena).assumingMemoryBound(to: ProtobufCAllocator.self)
     guard let unpacked = protobuf_c_message_unpack(table.pointee.descriptor, allocator, bytes.count, start) else {
-      return nil
+      return
     }
-    return Message(copying: UnsafeRawPointer(unpacked).assumingMemoryBound(to: Message.CMessage.self))
+    body(UnsafeRawPointer(unpacked))
   }
-  // The guard is the stricter of the two, so this is a difference between it and protobuf-c: refuse.
-  guard let message else {
-    throw ProtobufDecodingError(reason: .malformed, message: Message.protobufName, field: 0, offset: 0)
-  }
-  return message
 }
 
 extension String {

@@ -18,7 +18,7 @@ internal import CProtobufGuard
   }
 
   /// An uninitialised struct.
-  package func new<C>(_ type: C.Type) -> UnsafeMutablePointer<C> {
+  @inlinable package func new<C>(_ type: C.Type) -> UnsafeMutablePointer<C> {
     allocate(MemoryLayout<C>.stride).bindMemory(to: C.self, capacity: 1)
   }
 
@@ -58,32 +58,27 @@ internal import CProtobufGuard
   }
 }
 
-/// The bytes of a message.
-package func encodeProtobuf<Message: ProtobufCBacked>(_ message: Message) -> [UInt8] {
-  withCMessage(message) { c in
-    let size = protobuf_c_message_get_packed_size(c)
-    return [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
-      initialized = protobuf_c_message_pack(c, buffer.baseAddress)
-    }
+/// Of a struct that protobuf-c knows.
+package func packProtobuf(_ message: UnsafeRawPointer) -> [UInt8] {
+  let c = message.assumingMemoryBound(to: ProtobufCMessage.self)
+  let size = protobuf_c_message_get_packed_size(c)
+  return [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
+    initialized = protobuf_c_message_pack(c, buffer.baseAddress)
   }
 }
 
-/// The bytes of a message, in the caller's memory.
-package func encodeProtobuf<Message: ProtobufCBacked>(
-  _ message: Message, into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer
+package func packProtobuf(
+  _ message: UnsafeRawPointer, into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer
 ) {
-  withCMessage(message) { c in
-    let size = protobuf_c_message_get_packed_size(c)
-    let memory = reserve(size)
-    precondition(memory.count >= size, "less memory than the message needs")
-    guard size > 0, let start = memory.baseAddress else { return }
-    _ = protobuf_c_message_pack(c, start.assumingMemoryBound(to: UInt8.self))
-  }
+  let c = message.assumingMemoryBound(to: ProtobufCMessage.self)
+  let size = protobuf_c_message_get_packed_size(c)
+  let memory = reserve(size)
+  precondition(memory.count >= size, "less memory than the message needs")
+  guard size > 0, let start = memory.baseAddress else { return }
+  _ = protobuf_c_message_pack(c, start.assumingMemoryBound(to: UInt8.self))
 }
 
-private func withCMessage<Message: ProtobufCBacked, Result>(
-  _ message: Message, _ body: (UnsafePointer<ProtobufCMessage>) -> Result
-) -> Result {
+package func withProtobufArena(_ body: (ProtobufEncodingArena) -> Void) {
   // 1,024 bytes stay on the stack; larger messages continue in blocks from malloc.
   withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { memory in
     withUnsafeTemporaryAllocation(of: ProtobufArena.self, capacity: 1) { place in
@@ -91,8 +86,7 @@ private func withCMessage<Message: ProtobufCBacked, Result>(
       guard let arena = place.baseAddress, let start = memory.baseAddress else { fatalError("no temporary memory") }
       protobuf_arena_init(arena, start, memory.count, .max)
       defer { protobuf_arena_end(arena) }
-      let c = ProtobufEncodingArena(arena).message(message)
-      return body(UnsafeRawPointer(c).assumingMemoryBound(to: ProtobufCMessage.self))
+      body(ProtobufEncodingArena(arena))
     }
   }
 }

@@ -66,7 +66,9 @@ extension ServerConnection {
     }
     if flags.contains(.compressed) { return .failure(EndStatus(.unimplemented, "no codec is defined")) }
     guard frame.meta.count <= Limits.metadataBytes else { return .failure(.badMetadata("over 8 KiB")) }
-    guard let meta = CallMeta(metadata: frame.meta) else { return .failure(.badMetadata("not protobuf")) }
+    guard let meta = CallMetaReader.read(frame.meta, &metaMemory) ?? CallMeta(metadata: frame.meta) else {
+      return .failure(.badMetadata("not protobuf"))
+    }
     if let bad = meta.violation { return .failure(bad) }
     if let stated = meta.messageBytes, stated > UInt64(settings.maxMessage) {
       return .failure(.messageTooLarge(stated, limit: settings.maxMessage))

@@ -55,6 +55,7 @@ package final class ServerConnection {
   var abuse: AbuseBucket?
   var frameClock = FrameClock()
   private var framesRead = 0
+  var metaMemory = CallMetaReader.Memory()
 
   // Replies are state, not a queue.
   var pingAck: UInt64?

@@ -238,13 +238,32 @@ extension Hello {
   public static var protobufName: String { "framedrpc.v1.Hello" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -313,13 +332,32 @@ extension Header {
   public static var protobufName: String { "framedrpc.v1.Header" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -352,13 +390,32 @@ extension ResumePoint {
   public static var protobufName: String { "framedrpc.v1.ResumePoint" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -391,13 +448,32 @@ extension CallMeta {
   public static var protobufName: String { "framedrpc.v1.CallMeta" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -474,13 +550,32 @@ extension DataMeta {
   public static var protobufName: String { "framedrpc.v1.DataMeta" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -551,13 +646,32 @@ extension Detail {
   public static var protobufName: String { "framedrpc.v1.Detail" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -590,13 +704,32 @@ extension EndMeta {
   public static var protobufName: String { "framedrpc.v1.EndMeta" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {

@@ -24,13 +24,32 @@ extension ProtobufDuration {
   public static var protobufName: String { "google.protobuf.Duration" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue { .string(jsonText) }

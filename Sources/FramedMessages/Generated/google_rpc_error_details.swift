@@ -110,13 +110,32 @@ extension ErrorInfo {
   public static var protobufName: String { "google.rpc.ErrorInfo" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -166,13 +185,32 @@ extension RetryInfo {
   public static var protobufName: String { "google.rpc.RetryInfo" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -202,13 +240,32 @@ extension BadRequest {
   public static var protobufName: String { "google.rpc.BadRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -243,13 +300,32 @@ extension BadRequest.FieldViolation {
   public static var protobufName: String { "google.rpc.BadRequest.FieldViolation" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -282,13 +358,32 @@ extension RequestInfo {
   public static var protobufName: String { "google.rpc.RequestInfo" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -321,13 +416,32 @@ extension ResourceInfo {
   public static var protobufName: String { "google.rpc.ResourceInfo" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {

@@ -27,28 +27,26 @@ public struct RPCRouter: Sendable {
 
   /// A unary method whose handler may wait. It starts on the connection's event loop and comes back to it after every
   /// wait; a turn of it that computes for long holds up every connection of that loop.
+  @inlinable
   public mutating func unary<Request: ProtobufMessage, Response: ProtobufMessage>(
     _ method: MethodDescriptor, _: Request.Type = Request.self, _: Response.Type = Response.self,
     handler: @escaping @Sendable (Request, ServerCallContext) async throws -> Response
   ) {
-    add(
-      method,
-      .async { bytes in
-        let request = try Request(protobuf: bytes, limits: DecodingLimits())
-        return { context in try await handler(request, context).protobufBytes() }
-      })
+    addAsync(method) { bytes in
+      let request = try Request(protobuf: bytes, limits: DecodingLimits())
+      return { context in try await handler(request, context).protobufBytes() }
+    }
   }
 
   /// A unary method answered from memory, inline in the event loop: no task, no suspension.
+  @inlinable
   public mutating func unarySync<Request: ProtobufMessage, Response: ProtobufMessage>(
     _ method: MethodDescriptor, _: Request.Type = Request.self, _: Response.Type = Response.self,
     handler: @escaping @Sendable (Request, ServerCallContext) throws -> Response
   ) {
-    add(
-      method,
-      .sync { bytes, context in
-        try handler(try Request(protobuf: bytes, limits: DecodingLimits()), context).protobufBytes()
-      })
+    addSync(method) { bytes, context in
+      try handler(try Request(protobuf: bytes, limits: DecodingLimits()), context).protobufBytes()
+    }
   }
 
   /// A LATEST stream. The handler subscribes somewhere, keeps `stream`, and returns; the stream stays open, at the cost
@@ -91,6 +89,21 @@ public struct RPCRouter: Sendable {
         return { context, sender in try await handler(request, context, BlockStream(sender: sender)) }
       })
   }
+
+  // The typed methods are inlinable, so that decoding and encoding are specialised where the messages are known.
+
+  @usableFromInline
+  mutating func addSync(
+    _ method: MethodDescriptor,
+    _ body: @escaping @Sendable (UnsafeRawBufferPointer, ServerCallContext) throws -> [UInt8]
+  ) { add(method, .sync(body)) }
+
+  @usableFromInline
+  mutating func addAsync(
+    _ method: MethodDescriptor,
+    _ body:
+      @escaping @Sendable (UnsafeRawBufferPointer) throws -> @Sendable (ServerCallContext) async throws -> [UInt8]
+  ) { add(method, .async(body)) }
 
   private mutating func add(_ method: MethodDescriptor, _ body: RoutedMethod.Body) {
     precondition(methods[method.name] == nil, "\(method.name) is registered twice")

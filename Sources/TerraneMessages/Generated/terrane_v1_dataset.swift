@@ -942,13 +942,32 @@ extension DatasetName {
   public static var protobufName: String { "terrane.v1.DatasetName" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -987,13 +1006,32 @@ extension VectorSource {
   public static var protobufName: String { "terrane.v1.VectorSource" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1035,13 +1073,32 @@ extension CsvColumns {
   public static var protobufName: String { "terrane.v1.CsvColumns" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1077,13 +1134,32 @@ extension Metadata {
   public static var protobufName: String { "terrane.v1.Metadata" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1131,13 +1207,32 @@ extension VectorOptions {
   public static var protobufName: String { "terrane.v1.VectorOptions" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1170,13 +1265,32 @@ extension DatasetSpec {
   public static var protobufName: String { "terrane.v1.DatasetSpec" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1226,13 +1340,32 @@ extension Operation {
   public static var protobufName: String { "terrane.v1.Operation" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1286,13 +1419,32 @@ extension Progress {
   public static var protobufName: String { "terrane.v1.Progress" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1364,13 +1516,32 @@ extension Column {
   public static var protobufName: String { "terrane.v1.Column" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1426,13 +1597,32 @@ extension FrequentValue {
   public static var protobufName: String { "terrane.v1.FrequentValue" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1468,13 +1658,32 @@ extension ServedCollection {
   public static var protobufName: String { "terrane.v1.ServedCollection" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1533,13 +1742,32 @@ extension BoundingBox {
   public static var protobufName: String { "terrane.v1.BoundingBox" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1590,13 +1818,32 @@ extension Capabilities {
   public static var protobufName: String { "terrane.v1.Capabilities" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1635,13 +1882,32 @@ extension Treatment {
   public static var protobufName: String { "terrane.v1.Treatment" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1698,13 +1964,32 @@ extension DatasetResult {
   public static var protobufName: String { "terrane.v1.DatasetResult" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1772,13 +2057,32 @@ extension Dataset {
   public static var protobufName: String { "terrane.v1.Dataset" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1864,13 +2168,32 @@ extension DatasetStatus {
   public static var protobufName: String { "terrane.v1.DatasetStatus" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {

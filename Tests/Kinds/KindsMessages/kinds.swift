@@ -464,13 +464,32 @@ extension Kinds {
   public static var protobufName: String { "kinds.v1.Kinds" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -524,13 +543,32 @@ extension Scalars {
   public static var protobufName: String { "kinds.v1.Scalars" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -614,13 +652,32 @@ extension Scalars.Inner {
   public static var protobufName: String { "kinds.v1.Scalars.Inner" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -650,13 +707,32 @@ extension Optionals {
   public static var protobufName: String { "kinds.v1.Optionals" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -782,13 +858,32 @@ extension Lists {
   public static var protobufName: String { "kinds.v1.Lists" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -925,13 +1020,32 @@ extension Maps {
   public static var protobufName: String { "kinds.v1.Maps" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1077,13 +1191,32 @@ extension Choice {
   public static var protobufName: String { "kinds.v1.Choice" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1172,13 +1305,32 @@ extension Node {
   public static var protobufName: String { "kinds.v1.Node" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {
@@ -1236,13 +1388,32 @@ extension Words {
   public static var protobufName: String { "kinds.v1.Words" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    self = try decodeProtobuf(Self.self, from: bytes, limits: limits)
+    var message: Self?
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+    }
+    guard let message else { throw refusedByProtobufC(Self.protobufName) }
+    self = message
   }
 
-  public func protobufBytes() -> [UInt8] { ProtobufFacade.encodeProtobuf(self) }
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
 
   public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
-    ProtobufFacade.encodeProtobuf(self, into: reserve)
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
   }
 
   public func jsonObject() -> JSONValue {

@@ -59,7 +59,12 @@ private func fuzzMetadata(_ input: UnsafeRawBufferPointer) {
   guard let kind = input.first else { return }
   let bytes = UnsafeRawBufferPointer(rebasing: input.dropFirst())
   switch kind % 5 {
-  case 0: roundTrip(CallMeta.self, bytes)
+  case 0:
+    roundTrip(CallMeta.self, bytes)
+    var memory = CallMetaReader.Memory()
+    if let fast = CallMetaReader.read(bytes, &memory) {
+      precondition(fast == CallMeta(metadata: bytes), "the reader of common metadata reads another message")
+    }
   case 1: roundTrip(DataMeta.self, bytes)
   case 2: roundTrip(EndMeta.self, bytes)
   case 3: roundTrip(Hello.self, bytes)
