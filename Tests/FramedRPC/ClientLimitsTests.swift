@@ -7,14 +7,13 @@ import Testing
 /// What one client may have of a server, over all its connections.
 @Suite struct ClientLimitsTests {
   private func withLimits<Result>(
-    _ limits: ClientLimits.Limits, heldBytes: Int? = nil,
+    _ limits: ClientLimits.Limits,
     _ body: (EchoService, ListeningAddress) async throws -> Result
   ) async throws -> Result {
     let credentials = try TestCredentials.shared.get()
     let service = EchoService()
     var configuration = ServerConfiguration(port: 0, tls: credentials.server)
     configuration.clients = ClientLimits(perPrincipal: limits)
-    if let heldBytes { configuration.limits.maxHeldBytes = heldBytes }
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let server = try RPCServer(configuration: configuration, router: RPCRouter([service]), logger: logger)
@@ -95,23 +94,6 @@ import Testing
       _ = try await client.unary(EchoMethods.echo, Header(), Header.self)
       await second.close()
       await client.close()
-    }
-  }
-
-  /// A response nobody takes fills the budget of the whole server: others are refused, not kept waiting, until it has left.
-  @Test func bytesHeldForAllClientsAreLimited() async throws {
-    try await withLimits(ClientLimits.Limits(), heldBytes: 1 << 20) { _, address in
-      let slow = try await connect(address)
-      var options = CallOptions()
-      options.initialCredit = 4_096
-      let big = Header(value: bytes(2 << 20))
-      let held = Task { try await slow.unary(EchoMethods.echo, big, Header.self, options: options) }
-      // The client's own library takes it at once: what is held is held for a moment, and nothing is left of it.
-      _ = try await held.value
-      let other = try await connect(address)
-      _ = try await other.unary(EchoMethods.echo, Header(key: "x"), Header.self)
-      await slow.close()
-      await other.close()
     }
   }
 

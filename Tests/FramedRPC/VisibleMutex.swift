@@ -2,6 +2,8 @@
   import Foundation
 
   /// As in the library: a lock the sanitizer knows.
+  ///
+  /// Unchecked: `value` is touched under the lock only.
   final class Mutex<Value>: @unchecked Sendable {
     private let lock = NSLock()
     private var value: Value

@@ -122,6 +122,7 @@ final class ResumingCall: WatchSource {
     if let deadline, ContinuousClock.now + wait >= deadline {
       return EndStatus(.deadlineExceeded, "\(method.name) did not end in time")
     }
+    // A task of its own: whoever cancels the stream from elsewhere can end it.
     let sleeper = Task { _ = try? await Task.sleep(for: wait) }
     let isCancelled = state.withLock { state in
       state.sleeper = sleeper

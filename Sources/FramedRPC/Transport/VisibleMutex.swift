@@ -3,6 +3,8 @@
 
   /// In place of Synchronization's, for runs under the thread sanitizer: that one's lock is a futex the sanitizer does not know,
   /// so that it would report everything the lock protects.
+  ///
+  /// Unchecked: `value` is touched under the lock only.
   final class Mutex<Value>: @unchecked Sendable {
     private let lock = NIOLock()
     private var value: Value
