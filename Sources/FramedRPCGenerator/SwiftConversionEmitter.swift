@@ -12,12 +12,13 @@ struct SwiftConversionEmitter {
       text.block(
         "public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {"
       ) { text in
-        text.line("var message: Self?")
+        text.line("self.init()")
+        text.line("var isRead = false")
         text.block("try unpackProtobuf(Self.guardTable, bytes, limits) { c in") { text in
-          text.line("message = Self(copying: c.assumingMemoryBound(to: CMessage.self))")
+          text.line("self = Self(copying: c.assumingMemoryBound(to: CMessage.self))")
+          text.line("isRead = true")
         }
-        text.line("guard let message else { throw refusedByProtobufC(Self.protobufName) }")
-        text.line("self = message")
+        text.line("guard isRead else { throw refusedByProtobufC(Self.protobufName) }")
       }
       text.line()
       text.block("public func protobufBytes() -> [UInt8] {") { text in

@@ -133,7 +133,8 @@ package func unpackProtobuf(
 extension String {
   /// Of bytes that the guard found to be UTF-8.
   package init(protobuf data: ProtobufCBinaryData) {
-    self = String(decoding: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self)
+    // Most fields of most messages are empty.
+    self = data.len == 0 ? "" : String(decoding: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self)
   }
 }
 

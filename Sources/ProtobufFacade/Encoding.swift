@@ -33,6 +33,7 @@ internal import CProtobufGuard
   }
 
   package func string(_ string: String) -> ProtobufCBinaryData {
+    if string.isEmpty { return ProtobufCBinaryData(len: 0, data: nil) }
     var string = string
     return string.withUTF8 { bytes(UnsafeRawBufferPointer($0)) }
   }

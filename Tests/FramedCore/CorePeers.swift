@@ -33,18 +33,18 @@ final class ServerSide: ServerConnectionDelegate {
     connection = ServerConnection(settings: settings, now: .seconds(1_000), delegate: self, random: { $0 / 2 })
   }
 
-  func admit(_ meta: CallMeta) -> Admission {
-    switch meta.method {
+  func admit(_ head: CallHead) -> Admission {
+    switch head.meta.method {
     case "Sync": .sync(method, defaultTimeout: nil)
     case "Async": .async(method, defaultTimeout: nil)
     case "Watch": .stream(method, .latest, defaultTimeout: nil)
     case "Queue": .stream(method, .queue(bound: 4), defaultTimeout: nil)
     case "Block": .stream(method, .block, defaultTimeout: nil)
-    default: .refused(EndStatus(.unimplemented, "no method \(meta.method)"))
+    default: .refused(EndStatus(.unimplemented, "no method \(head.meta.method)"))
     }
   }
 
-  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  func answer(_ method: AnyObject, _ head: CallHead, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
   {
     .message(Array(request), trailers: [])
   }

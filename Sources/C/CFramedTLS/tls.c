@@ -107,7 +107,7 @@ static const char *configure(framed_tls_context *context, const char *chain, con
 
   if (SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) != 1) return "TLS 1.3";
   if (SSL_CTX_set1_groups_list(ssl, "X25519:P-256:P-384") != 1) return "groups";
-  SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   // Records are read from our buffer, which holds all that came: reading ahead spares a call per record.
   SSL_CTX_set_read_ahead(ssl, 1);
@@ -225,6 +225,15 @@ void framed_tls_clear_output(framed_tls *tls) {
     tls->out = NULL;
     tls->out_capacity = 0;
   }
+}
+
+void framed_tls_release(framed_tls *tls) {
+  // Refused while a part of a record waits.
+  SSL_free_buffers(tls->ssl);
+  if (tls->out_size > 0) return;
+  free(tls->out);
+  tls->out = NULL;
+  tls->out_capacity = 0;
 }
 
 static int outcome(framed_tls *tls, int result) {

@@ -4,6 +4,12 @@
 
 bool protobuf_guard_is_utf8(const uint8_t *bytes, size_t length) {
   size_t i = 0;
+  // Most text is ASCII: four words at a time.
+  for (; length - i >= 32; i += 32) {
+    uint64_t words[4];
+    memcpy(words, bytes + i, 32);
+    if (((words[0] | words[1]) | (words[2] | words[3])) & UINT64_C(0x8080808080808080)) break;
+  }
   while (i < length) {
     if (length - i >= 8) {
       uint64_t word;

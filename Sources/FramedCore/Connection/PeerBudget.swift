@@ -15,7 +15,10 @@ package struct AbuseLimits: Sendable, Hashable {
 /// Tokens for what costs the server more than its client: each takes one, and they come back with time.
 ///
 /// Frames of a client that crossed an END on the way are no abuse: each END allows as many as the stream's window can hold.
-struct AbuseBucket {
+///
+/// A class: it is counted in from inside the connection's own methods, and a struct there would be guarded against overlapping use
+/// with every END.
+final class AbuseBucket {
   private let limits: AbuseLimits
   private let crossingsPerEnd: Int
   private var tokens: Double
@@ -30,12 +33,12 @@ struct AbuseBucket {
   }
 
   /// END was sent: the client may not know for a while.
-  mutating func ended() { crossings = min(crossings + crossingsPerEnd, Self.mostCrossings) }
+  func ended() { crossings = min(crossings + crossingsPerEnd, Self.mostCrossings) }
   /// A client that was honest for a day has not saved up for a flood.
   private static let mostCrossings = 65_536
 
   /// A frame for a stream that is over. False: there is no token left.
-  mutating func crossed(_ now: Nanoseconds) -> Bool {
+  func crossed(_ now: Nanoseconds) -> Bool {
     if crossings > 0 {
       crossings -= 1
       return true
@@ -44,7 +47,7 @@ struct AbuseBucket {
   }
 
   /// False: there is no token left.
-  mutating func spend(_ now: Nanoseconds) -> Bool {
+  func spend(_ now: Nanoseconds) -> Bool {
     let full = Double(limits.tokens)
     if now > at { tokens = min(full, tokens + full * Double(now - at) / Double(max(limits.refill, 1))) }
     at = max(at, now)

@@ -15,17 +15,23 @@ extension ServerConnection {
       stream.end = status
       stream.bookmarkAt = .never
       markReady(stream)
+    case .encoded:
+      finish(stream, bytes: takeAnswer(), trailers: [])
     case .message(let bytes, let trailers):
-      if bytes.count > peer.maxMessage {
-        return choose(stream, .messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage))
-      }
-      stream.outgoing = Outgoing(bytes: bytes, value: nil)
-      hold(stream, bytes.count)
-      stream.end = EndStatus(.ok, trailers: trailers)
-      stream.stateDeadline = .never
-      markReady(stream)
-      enforceResponseBudget()
+      finish(stream, bytes: bytes, trailers: trailers)
     }
+  }
+
+  private func finish(_ stream: ServerStream, bytes: [UInt8], trailers: [MetadataEntry]) {
+    if bytes.count > peer.maxMessage {
+      return choose(stream, .messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage))
+    }
+    stream.outgoing = Outgoing(bytes: bytes, value: nil)
+    hold(stream, bytes.count)
+    stream.end = EndStatus(.ok, trailers: trailers)
+    stream.stateDeadline = .never
+    markReady(stream)
+    enforceResponseBudget()
   }
 
   /// Something other than the handler ends the stream: a peer's breach, a cancel, a deadline, the drain.

@@ -8,12 +8,12 @@ extension ServerConnection {
     let id = frame.header.stream
     guard id > highestStream else { throw ConnectionViolation(.protocol, "CALL on stream \(id), not increasing") }
     highestStream = id
-    let meta: CallMeta
-    switch readCallMeta(frame) {
-    case .success(let read): meta = read
-    case .failure(let status):
-      refuse(id, status)
-      if status.isProtocolViolation { try spend("broken CALLs") }
+    let head: CallHead
+    do throws(EndStatus) {
+      head = try readHead(frame)
+    } catch {
+      refuse(id, error)
+      if error.isProtocolViolation { try spend("broken CALLs") }
       return
     }
     guard !draining, !peerGoaway else {
@@ -30,23 +30,23 @@ extension ServerConnection {
           .resourceExhausted, "the server holds as many bytes as it may", details: [.errorInfo("SERVER_OVERLOADED")],
           retryAfterMs: 1_000, refused: true))
     }
-    switch delegate.admit(meta) {
+    switch delegate.admit(head) {
     case .refused(let status):
       refuse(id, status)
     case .sync(let method, let timeout):
-      guard let deadline = deadline(meta, timeout, isUnary: true) else { return refuse(id, .expired) }
+      guard let deadline = deadline(head.meta, timeout, isUnary: true) else { return refuse(id, .expired) }
       if frame.header.flags.contains(.last), output.count < Limits.writeAhead {
         // Idle to closed in one step: nobody can see the states between.
-        answerInline(id, method, meta, frame.body, deadline)
+        answerInline(id, method, head, frame.body, deadline)
       } else {
-        open(id, method, meta, frame, .sync, deadline)
+        open(id, method, head, frame, .sync, deadline)
       }
     case .async(let method, let timeout):
-      guard let deadline = deadline(meta, timeout, isUnary: true) else { return refuse(id, .expired) }
-      open(id, method, meta, frame, .async, deadline)
+      guard let deadline = deadline(head.meta, timeout, isUnary: true) else { return refuse(id, .expired) }
+      open(id, method, head, frame, .async, deadline)
     case .stream(let method, let kind, let timeout):
-      guard let deadline = deadline(meta, timeout, isUnary: false) else { return refuse(id, .expired) }
-      open(id, method, meta, frame, .stream(kind), deadline)
+      guard let deadline = deadline(head.meta, timeout, isUnary: false) else { return refuse(id, .expired) }
+      open(id, method, head, frame, .stream(kind), deadline)
     }
   }
 
@@ -55,31 +55,44 @@ extension ServerConnection {
     case stream(StreamKind)
   }
 
-  /// The metadata, or why the call is refused: only this stream is.
-  private func readCallMeta(_ frame: Frame) -> Result<CallMeta, EndStatus> {
+  /// Throws why the call is refused: only this stream is.
+  @inline(__always)
+  private func readHead(_ frame: Frame) throws(EndStatus) -> CallHead {
     let flags = frame.header.flags
     if flags.contains(.noMessage) || (flags.contains(.more) && flags.contains(.last)) {
-      return .failure(.protocolViolation("CALL with flags \(flags.rawValue)"))
+      throw .protocolViolation("CALL with flags \(flags.rawValue)")
     }
     guard flags.contains(.last) || flags.contains(.more) else {
-      return .failure(EndStatus(.unimplemented, "client streaming is reserved", refused: true))
+      throw EndStatus(.unimplemented, "client streaming is reserved", refused: true)
     }
-    if flags.contains(.compressed) { return .failure(EndStatus(.unimplemented, "no codec is defined")) }
-    guard frame.meta.count <= Limits.metadataBytes else { return .failure(.badMetadata("over 8 KiB")) }
-    guard let meta = CallMetaReader.read(frame.meta, &metaMemory) ?? CallMeta(metadata: frame.meta) else {
-      return .failure(.badMetadata("not protobuf"))
+    if flags.contains(.compressed) { throw EndStatus(.unimplemented, "no codec is defined") }
+    let head: CallHead
+    if let last = lastHead, last.isReadFrom(frame.meta) {
+      head = last
+    } else {
+      head = try readNewHead(frame.meta)
     }
-    if let bad = meta.violation { return .failure(bad) }
+    if flags.contains(.last), let stated = head.meta.messageBytes, stated != UInt64(frame.body.count) {
+      throw .protocolViolation("message_bytes \(stated), message of \(frame.body.count)")
+    }
+    if flags.contains(.more), head.meta.messageBytes == nil {
+      throw .protocolViolation("a fragmented message without message_bytes")
+    }
+    return head
+  }
+
+  private func readNewHead(_ bytes: UnsafeRawBufferPointer) throws(EndStatus) -> CallHead {
+    guard bytes.count <= Limits.metadataBytes else { throw .badMetadata("over 8 KiB") }
+    guard let meta = CallMetaReader.read(bytes, &metaMemory) ?? CallMeta(metadata: bytes) else {
+      throw .badMetadata("not protobuf")
+    }
+    if let bad = meta.violation { throw bad }
     if let stated = meta.messageBytes, stated > UInt64(settings.maxMessage) {
-      return .failure(.messageTooLarge(stated, limit: settings.maxMessage))
+      throw .messageTooLarge(stated, limit: settings.maxMessage)
     }
-    if flags.contains(.last), let stated = meta.messageBytes, stated != UInt64(frame.body.count) {
-      return .failure(.protocolViolation("message_bytes \(stated), message of \(frame.body.count)"))
-    }
-    if flags.contains(.more), meta.messageBytes == nil {
-      return .failure(.protocolViolation("a fragmented message without message_bytes"))
-    }
-    return .success(meta)
+    let head = CallHead(meta, wire: bytes)
+    lastHead = head
+    return head
   }
 
   /// When the call is over by time; `nil`: already.
@@ -94,29 +107,60 @@ extension ServerConnection {
   }
 
   private func answerInline(
-    _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, _ deadline: Nanoseconds
+    _ id: UInt32, _ method: AnyObject, _ head: CallHead, _ request: UnsafeRawBufferPointer, _ deadline: Nanoseconds
   ) {
     if overdrawn(request.count) { return }
-    let reply = delegate.answer(method, meta, request, deadline: deadline)
+    // What fits leaves at once: no stream, no copy.
+    let room = min(head.meta.initialCredit.map(Int.init) ?? peer.initialCredit, Limits.floorFrame - FrameHeader.size)
+    answer = .expected(room: room)
+    let reply = delegate.answer(method, head, request, deadline: deadline)
     switch reply {
-    case .status(let status):
-      writeEnd(id, status)
-    case .message(let bytes, let trailers):
-      let window = meta.initialCredit.map(Int.init) ?? peer.initialCredit
-      if trailers.isEmpty, bytes.count <= min(window, Limits.floorFrame - FrameHeader.size) {
-        bytes.withUnsafeBytes {
-          output.appendFrame(.end, stream: id, meta: UnsafeRawBufferPointer(start: nil, count: 0), body: $0)
-        }
-        abuse?.ended()
-      } else {
-        let stream = makeStream(id, method, meta, isUnary: true, .running)
-        guard delegate.opened(stream) else { return refuse(id, .tooMany) }
-        stream.deadline = deadline
-        arm(deadline)
-        streams[id] = stream
-        finish(stream, reply)
+    case .encoded:
+      guard case .written(let size) = answer else { break }
+      answer = .none
+      output.commitFrame(.end, stream: id, body: size)
+      abuse?.ended()
+      return
+    case .message(let bytes, let trailers) where trailers.isEmpty && bytes.count <= room:
+      bytes.withUnsafeBytes {
+        output.appendFrame(.end, stream: id, meta: UnsafeRawBufferPointer(start: nil, count: 0), body: $0)
       }
+      abuse?.ended()
+      return
+    case .status(let status):
+      return writeEnd(id, status)
+    case .message:
+      break
     }
+    let stream = makeStream(id, method, head, isUnary: true, .running)
+    guard delegate.opened(stream) else {
+      _ = takeAnswer()
+      return refuse(id, .tooMany)
+    }
+    stream.deadline = deadline
+    arm(deadline)
+    streams[id] = stream
+    finish(stream, reply)
+  }
+
+  /// Memory for the answer of the handler that runs inline, in the connection's output where it may leave at once; then
+  /// ``Reply/encoded``.
+  package func reserveAnswer(_ size: Int) -> UnsafeMutableRawBufferPointer {
+    if case .expected(let room) = answer, size <= room {
+      answer = .written(size)
+      return output.reserveFrame(body: size)
+    }
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 1)
+    answer = .apart(memory)
+    return memory
+  }
+
+  /// The answer that was encoded apart.
+  func takeAnswer() -> [UInt8] {
+    defer { answer = .none }
+    guard case .apart(let memory) = answer else { return [] }
+    defer { memory.deallocate() }
+    return [UInt8](memory)
   }
 
   /// A CALL's body alone is over what our HELLO granted: only possible with frames larger than the window.
@@ -127,19 +171,20 @@ extension ServerConnection {
   }
 
   private func makeStream(
-    _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, isUnary: Bool, _ state: StreamState
+    _ id: UInt32, _ method: AnyObject, _ head: CallHead, isUnary: Bool, _ state: StreamState
   ) -> ServerStream {
     ServerStream(
-      id: id, meta: meta, method: method, isUnary: isUnary, state: state, openedAt: now,
-      sendWindow: meta.initialCredit.map(Int.init) ?? peer.initialCredit, receiveWindow: settings.initialCredit)
+      id: id, head: head, method: method, isUnary: isUnary, state: state, openedAt: now,
+      sendWindow: head.meta.initialCredit.map(Int.init) ?? peer.initialCredit, receiveWindow: settings.initialCredit)
   }
 
   private func open(
-    _ id: UInt32, _ method: AnyObject, _ meta: CallMeta, _ frame: Frame, _ kind: CallKind, _ deadline: Nanoseconds
+    _ id: UInt32, _ method: AnyObject, _ head: CallHead, _ frame: Frame, _ kind: CallKind, _ deadline: Nanoseconds
   ) {
+    let meta = head.meta
     var streamKind: StreamKind?
     if case .stream(let kind) = kind { streamKind = kind }
-    let stream = makeStream(id, method, meta, isUnary: streamKind == nil, .idle)
+    let stream = makeStream(id, method, head, isUnary: streamKind == nil, .idle)
     stream.isSync = kind == .sync
     guard stream.receiveWindow.receive(frame.body.count) else {
       return fail(ConnectionViolation(.flowControl, "more bytes than credit"))
@@ -184,7 +229,8 @@ extension ServerConnection {
   private func begin(_ stream: ServerStream, _ request: UnsafeRawBufferPointer) {
     stream.stateDeadline = .never
     if stream.isSync {
-      finish(stream, delegate.answer(stream.method, stream.meta, request, deadline: stream.deadline))
+      answer = .expected(room: -1)
+      finish(stream, delegate.answer(stream.method, stream.head, request, deadline: stream.deadline))
       return
     }
     if stream.isStream {

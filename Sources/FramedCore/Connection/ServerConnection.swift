@@ -19,7 +19,8 @@ package final class ServerConnection {
   package let input = ByteQueue()
   package let output = ByteQueue()
   /// Set by the driver, which outlives this object: it owns it.
-  package unowned let delegate: any ServerConnectionDelegate
+  /// Unsafe: the owner lives longer, and counting references on each call is a tenth of what the core does for it.
+  package unowned(unsafe) let delegate: any ServerConnectionDelegate
   /// Monotonic; set by the driver before it calls anything.
   package var now: Nanoseconds
 
@@ -52,10 +53,13 @@ package final class ServerConnection {
   var lastPeerPing: Nanoseconds?
   var earlyPingTimes: [Nanoseconds] = []
   var idleSince: Nanoseconds
-  var abuse: AbuseBucket?
+  let abuse: AbuseBucket?
   var frameClock = FrameClock()
   private var framesRead = 0
   var metaMemory = CallMetaReader.Memory()
+  /// Of the call before.
+  var lastHead: CallHead?
+  var answer = InlineAnswer.none
 
   // Replies are state, not a queue.
   var pingAck: UInt64?

@@ -4,7 +4,8 @@ internal import ProtobufFacade
 /// One open stream of a server connection: its state, its windows, and what waits to be sent on it.
 package final class ServerStream {
   package let id: UInt32
-  package let meta: CallMeta
+  package let head: CallHead
+  package var meta: CallMeta { head.meta }
   package let isUnary: Bool
   package let openedAt: Nanoseconds
   /// What the driver said the method is.
@@ -70,11 +71,11 @@ package final class ServerStream {
   var credentialsAt = Nanoseconds.never
 
   init(
-    id: UInt32, meta: CallMeta, method: AnyObject, isUnary: Bool, state: StreamState, openedAt: Nanoseconds,
+    id: UInt32, head: CallHead, method: AnyObject, isUnary: Bool, state: StreamState, openedAt: Nanoseconds,
     sendWindow: Int, receiveWindow: Int
   ) {
     self.id = id
-    self.meta = meta
+    self.head = head
     self.method = method
     self.isUnary = isUnary
     self.state = state
@@ -143,14 +144,27 @@ package enum Admission {
 package enum Reply {
   case message([UInt8], trailers: [MetadataEntry])
   case status(EndStatus)
+  /// Of an inline handler: the message lies where ``ServerConnection/reserveAnswer(_:)`` said.
+  case encoded
+}
+
+/// Where the answer of the handler that runs inline is.
+enum InlineAnswer {
+  case none
+  /// Up to `room` bytes may leave at once.
+  case expected(room: Int)
+  /// In the output, behind room for a header, not committed yet.
+  case written(Int)
+  /// In memory of its own: it has to wait for credit.
+  case apart(UnsafeMutableRawBufferPointer)
 }
 
 /// What the core asks of whoever drives it; every call comes inside a call into the core, on the same thread.
 package protocol ServerConnectionDelegate: AnyObject {
   /// Metadata of a CALL came: is there such a method, and may this caller call it?
-  func admit(_ meta: CallMeta) -> Admission
+  func admit(_ head: CallHead) -> Admission
   /// Runs a sync handler. The request is valid during the call.
-  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  func answer(_ method: AnyObject, _ head: CallHead, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
   /// A CALL is to get a stream. False: it is refused, its client has too many.
   func opened(_ stream: ServerStream) -> Bool
   /// Starts a handler that will call ``ServerConnection/finish(_:_:)``. The request is valid during the call.

@@ -96,7 +96,10 @@ package enum CallMetaReader {
   /// `known` itself where the bytes are the same: a string more is an allocation more.
   @inline(__always)
   private static func ascii(_ bytes: UnsafeRawBufferPointer, like known: String) -> String? {
-    if bytes.count == known.utf8.count, bytes.elementsEqual(known.utf8) { return known }
+    if bytes.count == known.utf8.count, known.utf8.withContiguousStorageIfAvailable({ $0.elementsEqual(bytes) }) == true
+    {
+      return known
+    }
     for byte in bytes where byte >= 0x80 { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }

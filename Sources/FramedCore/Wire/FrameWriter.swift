@@ -19,6 +19,19 @@ extension ByteQueue {
     commit(FrameHeader.size + length)
   }
 
+  /// Room for a body behind the header that ``commitFrame(_:stream:body:)`` writes.
+  @inline(__always)
+  package func reserveFrame(body size: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: reserve(FrameHeader.size + size) + FrameHeader.size, count: size)
+  }
+
+  /// The frame whose body was written where ``reserveFrame(body:)`` said; nothing else was appended since.
+  @inline(__always)
+  package func commitFrame(_ type: FrameType, stream: UInt32, body size: Int) {
+    FrameHeader(length: size, type: type, stream: stream).store(to: reserve(FrameHeader.size + size))
+    commit(FrameHeader.size + size)
+  }
+
   package func appendFrame(_ type: FrameType, _ flags: FrameFlags = [], stream: UInt32, meta: [UInt8], body: [UInt8]) {
     meta.withUnsafeBytes { meta in
       body.withUnsafeBytes { appendFrame(type, flags, stream: stream, meta: meta, body: $0) }

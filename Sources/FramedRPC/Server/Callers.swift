@@ -3,7 +3,7 @@ internal import FramedMessages
 internal import Glibc
 
 /// Who makes the calls of one connection: whom its certificate names, or whom a call's token stands for.
-struct Callers {
+final class Callers {
   struct Caller {
     var principal: Principal
     /// Seconds since 1970; `nil`: as long as the connection's certificate.
@@ -21,8 +21,14 @@ struct Callers {
   static let key = "authorization"
 
   /// Throws how the call ends where its token is not good.
-  mutating func caller(of meta: CallMeta) throws(EndStatus) -> Caller {
-    guard let tokens, let shown = meta.metadata.first(where: { $0.key == Self.key })?.value else {
+  @inline(__always)
+  func caller(of meta: CallMeta) throws(EndStatus) -> Caller {
+    guard let tokens, !meta.metadata.isEmpty else { return Caller(principal: principal) }
+    return try caller(of: meta, tokens)
+  }
+
+  private func caller(of meta: CallMeta, _ tokens: any TokenVerifier) throws(EndStatus) -> Caller {
+    guard let shown = meta.metadata.first(where: { $0.key == Self.key })?.value else {
       return Caller(principal: principal)
     }
     if let last, last.authorization == shown, !Self.isOver(last.identity.expiry) {

@@ -44,8 +44,8 @@ public struct RPCRouter: Sendable {
     _ method: MethodDescriptor, _: Request.Type = Request.self, _: Response.Type = Response.self,
     handler: @escaping @Sendable (Request, ServerCallContext) throws -> Response
   ) {
-    addSync(method) { bytes, context in
-      try handler(try Request(protobuf: bytes, limits: DecodingLimits()), context).protobufBytes()
+    addSync(method) { bytes, context, reserve in
+      try handler(try Request(protobuf: bytes, limits: DecodingLimits()), context).encodeProtobuf(into: reserve)
     }
   }
 
@@ -95,7 +95,10 @@ public struct RPCRouter: Sendable {
   @usableFromInline
   mutating func addSync(
     _ method: MethodDescriptor,
-    _ body: @escaping @Sendable (UnsafeRawBufferPointer, ServerCallContext) throws -> [UInt8]
+    _ body:
+      @escaping @Sendable (
+        UnsafeRawBufferPointer, ServerCallContext, (_ size: Int) -> UnsafeMutableRawBufferPointer
+      ) throws -> Void
   ) { add(method, .sync(body)) }
 
   @usableFromInline
@@ -118,7 +121,10 @@ final class RoutedMethod: Sendable {
 
   enum Body: Sendable {
     /// Decodes, runs and encodes while the pointer is valid.
-    case sync(@Sendable (UnsafeRawBufferPointer, ServerCallContext) throws -> [UInt8])
+    case sync(
+      @Sendable (
+        UnsafeRawBufferPointer, ServerCallContext, (_ size: Int) -> UnsafeMutableRawBufferPointer
+      ) throws -> Void)
     /// Decodes while the pointer is valid; what it returns runs in a task.
     case async(@Sendable (UnsafeRawBufferPointer) throws -> Handler)
     case stream(StreamKind, @Sendable (UnsafeRawBufferPointer) throws -> StreamHandler)

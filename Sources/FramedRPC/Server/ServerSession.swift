@@ -24,7 +24,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   let environment: ServerEnvironment
   let executor: LoopExecutor
   let peerAddress: String
-  private var callers: Callers
+  private let callers: Callers
   let share: ClientShare
   /// The connection counts against its certificate's principal.
   private var isCounted = false
@@ -33,6 +33,10 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   var certifiedPrincipal: Principal { callers.principal }
   weak var channelHandler: FramedChannelHandler?
   private let onClosed: @Sendable (ServerSession) -> Void
+  /// What the call before was admitted to: calls that share their metadata share the method.
+  private var admitted: (head: CallHead, method: RoutedMethod)?
+  /// When the last inline handler ended, which is when the next one begins: one look at the clock a call.
+  private var inlineEnded: Nanoseconds = 0
   private(set) lazy var connection = ServerConnection(
     settings: environment.settings, now: FramedChannelHandler.clock, delegate: self)
 
@@ -96,28 +100,25 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   func abort() { channelHandler?.abort("the server was shut down") }
 
   func context(
-    _ method: MethodDescriptor, _ meta: CallMeta, _ deadline: Nanoseconds, _ cancellation: CallCancellation?
+    _ method: RoutedMethod, _ head: CallHead, _ deadline: Nanoseconds, _ cancellation: CallCancellation?
   ) -> ServerCallContext {
     // Admitted a moment ago, or a request's fragments ago.
-    let principal = (try? callers.caller(of: meta))?.principal ?? .anonymous
+    let principal = (try? callers.caller(of: head.meta))?.principal ?? .anonymous
     return ServerCallContext(
-      method: method, principal: principal, peer: peerAddress, requestID: meta.requestID.isEmpty ? nil : meta.requestID,
-      deadlineUptime: deadline == .never ? nil : deadline, resume: meta.resume.map { Resume($0) },
-      metadata: meta.metadata.filter { environment.tokens == nil || $0.key != Callers.key }.map { MetadataEntry($0) },
-      traceparent: meta.traceparent.isEmpty ? nil : meta.traceparent,
-      tracestate: meta.tracestate.isEmpty ? nil : meta.tracestate, attempt: meta.attempt, cancellation: cancellation)
+      routed: method, head: head, principal: principal, peer: peerAddress, deadlineUptime: deadline,
+      hidesToken: environment.tokens != nil, cancellation: cancellation)
   }
 }
 
 extension ServerSession: ServerConnectionDelegate {
-  func admit(_ meta: CallMeta) -> Admission {
-    guard let method = environment.router.methods[meta.method] else {
+  func admit(_ head: CallHead) -> Admission {
+    guard let method = method(of: head) else {
       environment.metrics.unknownMethod()
-      return .refused(EndStatus(.unimplemented, "no method \(meta.method)"))
+      return .refused(EndStatus(.unimplemented, "no method \(head.meta.method)"))
     }
     let refusal: EndStatus
     do throws(EndStatus) {
-      let caller = try callers.caller(of: meta)
+      let caller = try callers.caller(of: head.meta)
       do throws(RPCError) {
         try environment.authorizer.authorize(caller.principal, method.descriptor)
         return admission(of: method)
@@ -128,8 +129,15 @@ extension ServerSession: ServerConnectionDelegate {
       refusal = error
     }
     method.counters.ended(refusal.code, after: nil)
-    logAccess(method, meta, refusal.code, nil)
+    logAccess(method, head.meta, refusal.code, nil)
     return .refused(refusal)
+  }
+
+  private func method(of head: CallHead) -> RoutedMethod? {
+    if let admitted, admitted.head === head { return admitted.method }
+    guard let method = environment.router.methods[head.meta.method] else { return nil }
+    admitted = (head, method)
+    return method
   }
 
   private func admission(of method: RoutedMethod) -> Admission {
@@ -140,25 +148,28 @@ extension ServerSession: ServerConnectionDelegate {
     }
   }
 
-  func answer(_ method: AnyObject, _ meta: CallMeta, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
+  func answer(_ method: AnyObject, _ head: CallHead, _ request: UnsafeRawBufferPointer, deadline: Nanoseconds) -> Reply
   {
     // The core hands back what `admit` gave it.
     let method = unsafeDowncast(method, to: RoutedMethod.self)
     guard case .sync(let handler) = method.body else { return .status(EndStatus(.internal, "not a sync method")) }
-    let began = FramedChannelHandler.clock
+    let connection = connection
+    let began = max(connection.now, inlineEnded)
     let reply: Reply
     let code: StatusCode
     do {
-      reply = .message(try handler(request, context(method.descriptor, meta, deadline, nil)), trailers: [])
+      try handler(request, context(method, head, deadline, nil)) { connection.reserveAnswer($0) }
+      reply = .encoded
       code = .ok
     } catch {
       let status = status(of: error, method.descriptor)
       reply = .status(status)
       code = status.code
     }
-    let took = FramedChannelHandler.clock - began
+    inlineEnded = FramedChannelHandler.clock
+    let took = inlineEnded - began
     method.counters.ended(code, after: took)
-    logAccess(method, meta, code, took)
+    logAccess(method, head.meta, code, took)
     return reply
   }
 
@@ -176,7 +187,7 @@ extension ServerSession: ServerConnectionDelegate {
     if let caller = try? callers.caller(of: stream.meta), let expiry = caller.expiry {
       connection.credentialsExpire(stream, in: .seconds(UInt64(max(0, expiry - Callers.now))))
     }
-    let context = context(method.descriptor, stream.meta, stream.deadline, call.cancellation)
+    let context = context(method, stream.head, stream.deadline, call.cancellation)
     guard share.take(.handler, stream.owner) else {
       return connection.finish(
         stream,

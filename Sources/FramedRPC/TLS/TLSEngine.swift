@@ -111,6 +111,9 @@ final class TLSEngine {
     framed_tls_clear_output(tls)
   }
 
+  /// Gives back the memory that no bytes wait in.
+  func releaseBuffers() { framed_tls_release(tls) }
+
   func closeNotify() { framed_tls_close_notify(tls) }
 
   /// The protocol agreed on; the handshake completes also when the client offered none.

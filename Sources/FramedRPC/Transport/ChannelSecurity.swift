@@ -24,6 +24,8 @@ protocol ChannelSecurity: AnyObject {
   func send(_ plaintext: ByteQueue) throws(TLSEngine.Failure)
   var hasOutput: Bool { get }
   func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void)
+  /// Gives back the memory that no bytes wait in: nothing has come or gone for a while.
+  func releaseBuffers()
   func closeNotify()
   var peer: ChannelPeer { get }
 }
@@ -65,8 +67,9 @@ final class PlainSocket: ChannelSecurity {
   func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void) {
     body(output.readable)
     output.consume(output.count)
-    output.releaseIfEmpty()
   }
+
+  func releaseBuffers() { output.releaseIfEmpty() }
 
   func closeNotify() {}
 }

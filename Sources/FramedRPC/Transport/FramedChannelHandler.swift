@@ -37,6 +37,9 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private static let lingerTime = TimeAmount.seconds(1)
   private static let lingerBytes = 256 * 1024
   private static let stalledWriter = Nanoseconds.seconds(60)
+  /// A connection on which nothing comes or goes for so long gives its buffers back. Not at once: what comes next would ask for
+  /// them again, and that is a tenth of what a small read costs.
+  private static let quiet = Nanoseconds.milliseconds(200)
 
   private let engine: any ChannelSecurity
   private let session: any FramedSession
@@ -53,6 +56,9 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var blockedSince: Nanoseconds?
   private var timer: Scheduled<Void>?
   private var timerAt = Nanoseconds.never
+  private var lastActive: Nanoseconds = 0
+  /// When to look whether the connection is quiet; `never`: it holds no buffers.
+  private var quietAt = Nanoseconds.never
   private var handshakeTimer: Scheduled<Void>?
 
   /// Before the handshake begins: others have their turn.
@@ -154,8 +160,22 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
+    noteActive()
     flush()
+  }
+
+  private func noteActive() {
+    lastActive = core.now
+    if quietAt == .never { quietAt = lastActive + Self.quiet }
+  }
+
+  private func releaseIfQuiet() {
+    guard core.now >= quietAt else { return }
+    quietAt = core.now < lastActive + Self.quiet ? lastActive + Self.quiet : .never
+    guard quietAt == .never else { return }
     core.input.releaseIfEmpty()
+    core.output.releaseIfEmpty()
+    engine.releaseBuffers()
   }
 
   /// Asked by NIO before each read: refused while the core has too much to say to this peer.
@@ -231,12 +251,12 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
           continue
         }
         try engine.send(core.output)
+        noteActive()
         sendCiphertext(context)
       }
     } catch {
       return fail(error)
     }
-    core.output.releaseIfEmpty()
     if !context.channel.isWritable, blockedSince == nil { blockedSince = core.now }
     if readPending, core.wantsRead {
       readPending = false
@@ -264,7 +284,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   static var clock: Nanoseconds { NIODeadline.now().uptimeNanoseconds }
 
   private func armTimer(_ context: ChannelHandlerContext) {
-    var next = core.nextTimer
+    var next = min(core.nextTimer, quietAt)
     if let blockedSince { next = min(next, blockedSince + Self.stalledWriter) }
     guard next < timerAt else { return }
     timer?.cancel()
@@ -281,6 +301,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
       return abort("the peer took nothing for 60 s")
     }
     core.advance()
+    releaseIfQuiet()
     flush()
   }
 

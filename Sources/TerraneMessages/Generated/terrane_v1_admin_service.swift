@@ -188,12 +188,13 @@ extension ListConnectionsRequest {
   public static var protobufName: String { "terrane.v1.ListConnectionsRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -243,12 +244,13 @@ extension ListConnectionsResponse {
   public static var protobufName: String { "terrane.v1.ListConnectionsResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -306,12 +308,13 @@ extension ConnectionInfo {
   public static var protobufName: String { "terrane.v1.ConnectionInfo" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -390,12 +393,13 @@ extension StreamInfo {
   public static var protobufName: String { "terrane.v1.StreamInfo" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -469,12 +473,13 @@ extension GetMetricsRequest {
   public static var protobufName: String { "terrane.v1.GetMetricsRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -520,12 +525,13 @@ extension GetMetricsResponse {
   public static var protobufName: String { "terrane.v1.GetMetricsResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -575,12 +581,13 @@ extension ScanRequest {
   public static var protobufName: String { "terrane.v1.ScanRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -626,12 +633,13 @@ extension ScanResponse {
   public static var protobufName: String { "terrane.v1.ScanResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -703,12 +711,13 @@ extension ScanFinding {
   public static var protobufName: String { "terrane.v1.ScanFinding" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {

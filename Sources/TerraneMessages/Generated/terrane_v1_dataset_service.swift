@@ -339,12 +339,13 @@ extension CreateDatasetRequest {
   public static var protobufName: String { "terrane.v1.CreateDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -397,12 +398,13 @@ extension CreateDatasetResponse {
   public static var protobufName: String { "terrane.v1.CreateDatasetResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -463,12 +465,13 @@ extension DatasetRef {
   public static var protobufName: String { "terrane.v1.DatasetRef" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -531,12 +534,13 @@ extension GetDatasetRequest {
   public static var protobufName: String { "terrane.v1.GetDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -595,12 +599,13 @@ extension ListDatasetsRequest {
   public static var protobufName: String { "terrane.v1.ListDatasetsRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -668,12 +673,13 @@ extension ListDatasetsResponse {
   public static var protobufName: String { "terrane.v1.ListDatasetsResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -731,12 +737,13 @@ extension WatchStatusRequest {
   public static var protobufName: String { "terrane.v1.WatchStatusRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -789,12 +796,13 @@ extension CancelDatasetRequest {
   public static var protobufName: String { "terrane.v1.CancelDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -844,12 +852,13 @@ extension RetryDatasetRequest {
   public static var protobufName: String { "terrane.v1.RetryDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -899,12 +908,13 @@ extension ReprocessDatasetRequest {
   public static var protobufName: String { "terrane.v1.ReprocessDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -954,12 +964,13 @@ extension DeleteDatasetRequest {
   public static var protobufName: String { "terrane.v1.DeleteDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1015,12 +1026,13 @@ extension DeleteDatasetResponse {
   public static var protobufName: String { "terrane.v1.DeleteDatasetResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1078,12 +1090,13 @@ extension Artifact {
   public static var protobufName: String { "terrane.v1.Artifact" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1142,12 +1155,13 @@ extension UndeleteDatasetRequest {
   public static var protobufName: String { "terrane.v1.UndeleteDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1197,12 +1211,13 @@ extension PurgeDatasetRequest {
   public static var protobufName: String { "terrane.v1.PurgeDatasetRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1252,12 +1267,13 @@ extension GetLogRequest {
   public static var protobufName: String { "terrane.v1.GetLogRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1310,12 +1326,13 @@ extension GetLogResponse {
   public static var protobufName: String { "terrane.v1.GetLogResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1370,12 +1387,13 @@ extension LogEntry {
   public static var protobufName: String { "terrane.v1.LogEntry" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1442,12 +1460,13 @@ extension LogPlace {
   public static var protobufName: String { "terrane.v1.LogPlace" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {

@@ -174,12 +174,13 @@ extension Problem {
   public static var protobufName: String { "terrane.v1.Problem" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -261,12 +262,13 @@ extension ProblemLocation {
   public static var protobufName: String { "terrane.v1.ProblemLocation" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -331,12 +333,13 @@ extension Notice {
   public static var protobufName: String { "terrane.v1.Notice" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -392,12 +395,13 @@ extension WarningCount {
   public static var protobufName: String { "terrane.v1.WarningCount" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {

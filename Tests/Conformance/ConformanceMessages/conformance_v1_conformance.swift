@@ -203,12 +203,13 @@ extension Instruction {
   public static var protobufName: String { "conformance.v1.Instruction" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -301,12 +302,13 @@ extension Report {
   public static var protobufName: String { "conformance.v1.Report" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -388,12 +390,13 @@ extension ObserveRequest {
   public static var protobufName: String { "conformance.v1.ObserveRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -443,12 +446,13 @@ extension Observation {
   public static var protobufName: String { "conformance.v1.Observation" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -507,12 +511,13 @@ extension Value {
   public static var protobufName: String { "conformance.v1.Value" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -568,12 +573,13 @@ extension PublishRequest {
   public static var protobufName: String { "conformance.v1.PublishRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -637,12 +643,13 @@ extension PublishResponse {
   public static var protobufName: String { "conformance.v1.PublishResponse" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -695,12 +702,13 @@ extension TopicRequest {
   public static var protobufName: String { "conformance.v1.TopicRequest" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {

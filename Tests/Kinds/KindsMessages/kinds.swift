@@ -464,12 +464,13 @@ extension Kinds {
   public static var protobufName: String { "kinds.v1.Kinds" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -543,12 +544,13 @@ extension Scalars {
   public static var protobufName: String { "kinds.v1.Scalars" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -652,12 +654,13 @@ extension Scalars.Inner {
   public static var protobufName: String { "kinds.v1.Scalars.Inner" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -707,12 +710,13 @@ extension Optionals {
   public static var protobufName: String { "kinds.v1.Optionals" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -858,12 +862,13 @@ extension Lists {
   public static var protobufName: String { "kinds.v1.Lists" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1020,12 +1025,13 @@ extension Maps {
   public static var protobufName: String { "kinds.v1.Maps" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1191,12 +1197,13 @@ extension Choice {
   public static var protobufName: String { "kinds.v1.Choice" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1305,12 +1312,13 @@ extension Node {
   public static var protobufName: String { "kinds.v1.Node" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {
@@ -1388,12 +1396,13 @@ extension Words {
   public static var protobufName: String { "kinds.v1.Words" }
 
   public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
-    var message: Self?
+    self.init()
+    var isRead = false
     try unpackProtobuf(Self.guardTable, bytes, limits) { c in
-      message = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
     }
-    guard let message else { throw refusedByProtobufC(Self.protobufName) }
-    self = message
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
   }
 
   public func protobufBytes() -> [UInt8] {

@@ -34,6 +34,8 @@ size_t framed_tls_unread(const framed_tls *tls);
 const uint8_t *framed_tls_output(const framed_tls *tls, size_t *count);
 // Everything in the output was taken.
 void framed_tls_clear_output(framed_tls *tls);
+// Gives back the memory of records that is not in use: an idle connection holds none.
+void framed_tls_release(framed_tls *tls);
 
 // 1 when done, else one of the values above.
 int framed_tls_handshake(framed_tls *tls);
