@@ -13,7 +13,7 @@ public final class StatusHub: Sendable {
   private let state = Mutex(State())
 
   private struct State {
-    var watchers: [Int64: [UInt64: Watcher]] = [:]
+    var watched: [Int64: Watched] = [:]
     var nextID: UInt64 = 1
     /// The highest change number that was handed out.
     var last: Int64 = 0
@@ -25,27 +25,44 @@ public final class StatusHub: Sendable {
     var delivering = false
   }
 
-  /// What one stream is told of one record.
-  private struct Delivery {
-    var stream: LatestStream<DatasetStatus>
+  /// What is to be said, and to whom.
+  private enum Delivery {
+    /// To a stream of its own; `message` nil: it has it already.
+    case first(LatestStream<DatasetStatus>, News, message: EncodedMessage?, endsSnapshot: Bool)
+    case join(LatestTopic<DatasetStatus>, LatestStream<DatasetStatus>)
+    case all(LatestTopic<DatasetStatus>, News, message: EncodedMessage)
+    case finish(LatestTopic<DatasetStatus>, LatestStream<DatasetStatus>)
+  }
+
+  private struct News {
     var key: String
     var seq: UInt64
-    /// Nil: the stream has it already.
-    var message: EncodedMessage?
-    var endsSnapshot: Bool
-    var finishes: Bool
+  }
+
+  /// One dataset and who watches it.
+  private struct Watched {
+    let topic = LatestTopic<DatasetStatus>()
+    /// The newest record that everyone in `told` was told of.
+    var lastSeq: Int64 = -1
+    /// Who has not been told anything yet.
+    var waiting: [UInt64: Watcher] = [:]
+    /// Who hears of news by the topic.
+    var told: [UInt64: Watcher] = [:]
+
+    var count: Int { waiting.count + told.count }
   }
 
   private struct Watcher {
     var stream: LatestStream<DatasetStatus>
     var follow: Bool
-    var lastSeq: Int64
+    /// What the client has.
+    var known: Int64
     /// The stream has begun a snapshot: the first record it is told is the whole of it, whoever read that record.
     var inSnapshot: Bool
   }
 
   /// How many streams are open of one dataset.
-  func watchers(of pk: Int64) -> Int { state.withLock { $0.watchers[pk]?.count ?? 0 } }
+  func watchers(of pk: Int64) -> Int { state.withLock { $0.watched[pk]?.count ?? 0 } }
 
   init(registry: DatasetRegistry, mapping: RecordMapping) {
     self.registry = registry
@@ -53,7 +70,7 @@ public final class StatusHub: Sendable {
   }
 
   /// How many streams are open.
-  public var watcherCount: Int { state.withLock { $0.watchers.values.reduce(0) { $0 + $1.count } } }
+  public var watcherCount: Int { state.withLock { $0.watched.values.reduce(0) { $0 + $1.count } } }
 
   /// Opens a watch. The newest status goes first, unless the caller resumes from it.
   func watch(_ record: DatasetRecord, follow: Bool, resume: Resume?, on stream: LatestStream<DatasetStatus>)
@@ -72,8 +89,8 @@ public final class StatusHub: Sendable {
     let id = state.withLock { state in
       let id = state.nextID
       state.nextID += 1
-      state.watchers[pk, default: [:]][id] = Watcher(
-        stream: stream, follow: follow, lastSeq: known, inSnapshot: known < 0 && resume != nil)
+      state.watched[pk, default: Watched()].waiting[id] = Watcher(
+        stream: stream, follow: follow, known: known, inSnapshot: known < 0 && resume != nil)
       return id
     }
     stream.onEnd { [weak self] _ in self?.forget(pk, id) }
@@ -106,13 +123,13 @@ public final class StatusHub: Sendable {
         for record in changes.records { deliver(record, only: nil) }
         // Of one that is watched since the statement was made, a change may have come between the watcher's own read of the
         // record and the statement's snapshot.
-        try await changed(state.withLock { $0.watchers.keys.filter { !asked.contains($0) } }, upTo: changes.upTo)
+        try await changed(state.withLock { $0.watched.keys.filter { !asked.contains($0) } }, upTo: changes.upTo)
         return ChangeFeed.Seen(upTo: changes.upTo, isAll: true)
       },
       telling: ChangeFeed.Telling(channel: ToldRecord.channel) { [self] seq, text in
         guard let told = ToldRecord(text) else { return false }
         // Whoever watches from now on reads the record after its commit.
-        if state.withLock({ $0.watchers[told.pk] != nil }) {
+        if state.withLock({ $0.watched[told.pk] != nil }) {
           guard let record = try? told.record() else { return false }
           deliver(record, only: nil)
         }
@@ -124,7 +141,7 @@ public final class StatusHub: Sendable {
   /// Row keys of what is watched, remembered as what the next rows are about; nil: too many.
   private func askForFew() -> [Int64]? {
     state.withLock { state in
-      state.asked = state.watchers.count <= Self.few ? Set(state.watchers.keys) : nil
+      state.asked = state.watched.count <= Self.few ? Set(state.watched.keys) : nil
       return state.asked.map(Array.init)
     }
   }
@@ -135,7 +152,7 @@ public final class StatusHub: Sendable {
   public func changed(_ subjects: [Int64], upTo last: Int64) async throws {
     let watched = state.withLock { state in
       state.last = max(state.last, last)
-      return subjects.filter { state.watchers[$0] != nil }
+      return subjects.filter { state.watched[$0] != nil }
     }
     guard !watched.isEmpty else { return }
     for record in try await registry.records(pks: watched).values { deliver(record, only: nil) }
@@ -144,59 +161,88 @@ public final class StatusHub: Sendable {
   private var lastChange: Int64 { state.withLock { $0.last } }
 
   /// Two records of one dataset may be read at once (a new watcher's, the feed's): what a stream is told is decided and
-  /// queued under the lock, so that it hears of them in the order of their numbers.
+  /// queued under the lock, so that it hears of them in the order of their numbers. A watcher's first record is its own; from
+  /// then on it hears what all hear.
   private func deliver(_ record: DatasetRecord, only id: UInt64?) {
-    let ended = !record.isBusy
-    let key = "\(record.key)"
     let message = mapping.statusMessage(record, now: Clock.microseconds())
-    let seq = UInt64(clamping: record.statusSeq)
+    let news = News(key: "\(record.key)", seq: UInt64(clamping: record.statusSeq))
     state.withLock { state in
-      guard var entries = state.watchers[record.pk] else { return }
-      for (entry, watcher) in entries where id == nil || id == entry {
-        let send = record.statusSeq > watcher.lastSeq
-        // A record older than what the stream was told says nothing of how things are now.
-        let finish = ended && record.statusSeq >= watcher.lastSeq && (!watcher.follow || record.state == .purged)
-        guard send || finish else { continue }
+      guard var watched = state.watched[record.pk] else { return }
+      if id == nil { tellAll(record, news, message, &watched, &state.outbox) }
+      for (entry, watcher) in watched.waiting where id == nil || id == entry {
+        let send = record.statusSeq > watcher.known
+        let ends = ends(watcher, with: record, after: max(watcher.known, watched.lastSeq))
+        // What the client has already may be old: its own read says how things are.
+        guard send || ends || id == entry else { continue }
+        watched.waiting[entry] = nil
         state.outbox.append(
-          Delivery(
-            stream: watcher.stream, key: key, seq: seq, message: send ? message : nil,
-            endsSnapshot: watcher.inSnapshot, finishes: finish))
-        if finish {
-          entries[entry] = nil
+          .first(watcher.stream, news, message: send ? message : nil, endsSnapshot: watcher.inSnapshot))
+        // Also one that ends: what the topic has already been told may be newer.
+        state.outbox.append(.join(watched.topic, watcher.stream))
+        if ends {
+          state.outbox.append(.finish(watched.topic, watcher.stream))
         } else {
-          entries[entry]?.lastSeq = max(watcher.lastSeq, record.statusSeq)
-          entries[entry]?.inSnapshot = false
+          watched.told[entry] = watcher
         }
       }
-      state.watchers[record.pk] = entries.isEmpty ? nil : entries
+      state.watched[record.pk] = watched.count == 0 ? nil : watched
     }
     handOut()
   }
 
+  private func tellAll(
+    _ record: DatasetRecord, _ news: News, _ message: EncodedMessage, _ watched: inout Watched,
+    _ outbox: inout [Delivery]
+  ) {
+    let isNews = record.statusSeq > watched.lastSeq
+    if isNews, !watched.told.isEmpty { outbox.append(.all(watched.topic, news, message: message)) }
+    if !record.isBusy {
+      for (entry, watcher) in watched.told where ends(watcher, with: record, after: watched.lastSeq) {
+        outbox.append(.finish(watched.topic, watcher.stream))
+        watched.told[entry] = nil
+      }
+    }
+    watched.lastSeq = max(watched.lastSeq, record.statusSeq)
+  }
+
+  /// A record older than what the stream was told says nothing of how things are now.
+  private func ends(_ watcher: Watcher, with record: DatasetRecord, after known: Int64) -> Bool {
+    !record.isBusy && record.statusSeq >= known && (!watcher.follow || record.state == .purged)
+  }
+
   /// Outside the lock: a stream that ends calls back into `forget`. One thread at a time; another's deliveries go with its.
   private func handOut() {
-    var next = state.withLock { state -> Delivery? in
-      guard !state.delivering, !state.outbox.isEmpty else { return nil }
-      state.delivering = true
-      return state.outbox.removeFirst()
+    var next = take(isFirst: true)
+    while !next.isEmpty {
+      for delivery in next {
+        switch delivery {
+        case .first(let stream, let news, let message, let endsSnapshot):
+          if let message { stream.send(key: news.key, seq: news.seq, message: message) }
+          if endsSnapshot { stream.bookmark(safeSeq: news.seq) }
+        case .join(let topic, let stream): topic.add(stream)
+        case .all(let topic, let news, let message): topic.publish(key: news.key, seq: news.seq, message: message)
+        case .finish(let topic, let stream): topic.finish(stream)
+        }
+      }
+      next = take(isFirst: false)
     }
-    while let delivery = next {
-      if let message = delivery.message {
-        delivery.stream.send(key: delivery.key, seq: delivery.seq, message: message)
-      }
-      if delivery.endsSnapshot { delivery.stream.bookmark(safeSeq: delivery.seq) }
-      if delivery.finishes { delivery.stream.finish() }
-      next = state.withLock { state in
-        state.delivering = !state.outbox.isEmpty
-        return state.outbox.isEmpty ? nil : state.outbox.removeFirst()
-      }
+  }
+
+  /// What waits to be handed out; nothing while another thread does it.
+  private func take(isFirst: Bool) -> [Delivery] {
+    state.withLock { state in
+      guard !(isFirst && state.delivering) else { return [] }
+      state.delivering = !state.outbox.isEmpty
+      defer { state.outbox = [] }
+      return state.outbox
     }
   }
 
   private func forget(_ pk: Int64, _ id: UInt64) {
     state.withLock { state in
-      state.watchers[pk]?[id] = nil
-      if state.watchers[pk]?.isEmpty == true { state.watchers[pk] = nil }
+      state.watched[pk]?.waiting[id] = nil
+      state.watched[pk]?.told[id] = nil
+      if state.watched[pk]?.count == 0 { state.watched[pk] = nil }
     }
   }
 }

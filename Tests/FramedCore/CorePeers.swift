@@ -89,21 +89,28 @@ final class ServerSide: ServerConnectionDelegate {
     connection.advance()
   }
 
-  /// Everything the server has to say now, as frames; the preface is skipped.
+  /// Everything the server has to say now, as frames.
   func sent() -> [Sent] {
     var frames: [Sent] = []
     repeat {
       connection.fill()
-      let output = connection.output
-      if output.count >= 8, Array(output.readable.prefix(8)) == Limits.preface { output.consume(8) }
-      while case .frame(let frame, let type, let size) = FrameParser.next(in: output.readable, maxFrame: 1 << 20) {
-        frames.append(
-          Sent(
-            type: type, flags: frame.header.flags, aux: frame.header.aux, stream: frame.header.stream,
-            meta: Array(frame.meta), body: Array(frame.body)))
-        output.consume(size)
-      }
+      frames += taken()
     } while connection.hasMore && !connection.wantsClose
+    return frames
+  }
+
+  /// What lies in the output, as frames; the preface is skipped.
+  func taken() -> [Sent] {
+    var frames: [Sent] = []
+    let output = connection.output
+    if output.count >= 8, Array(output.readable.prefix(8)) == Limits.preface { output.consume(8) }
+    while case .frame(let frame, let type, let size) = FrameParser.next(in: output.readable, maxFrame: 1 << 20) {
+      frames.append(
+        Sent(
+          type: type, flags: frame.header.flags, aux: frame.header.aux, stream: frame.header.stream,
+          meta: Array(frame.meta), body: Array(frame.body)))
+      output.consume(size)
+    }
     return frames
   }
 

@@ -5,6 +5,7 @@ extension ServerConnection {
   /// Something can be written that is not in ``output`` yet.
   package var hasMore: Bool {
     pingAck != nil || pingDue || !controlQueue.isEmpty || !refusals.isEmpty || readyHead < readyQueue.count
+      || !groupQueue.isEmpty
   }
 
   @inline(__always)
@@ -19,6 +20,8 @@ extension ServerConnection {
     guard phase != .closing else { return }
     writeControl()
     writeRefusals()
+    // Neither those who show one value together nor those who have their own keep the others waiting.
+    writeGroups(upTo: Limits.writeAhead / 2)
     while output.count < Limits.writeAhead, readyHead < readyQueue.count {
       let stream = readyQueue[readyHead]
       readyHead += 1
@@ -33,6 +36,7 @@ extension ServerConnection {
       readyQueue.removeAll(keepingCapacity: readyHead <= 256)
       readyHead = 0
     }
+    writeGroups(upTo: Limits.writeAhead)
     closeIfDone()
   }
 
@@ -155,6 +159,7 @@ extension ServerConnection {
     _ = stream.enter(.endWritten)
     streams[stream.id] = nil
     hold(stream, -stream.held)
+    leave(stream)
     if streams.isEmpty {
       idleSince = now
       if let idle = settings.idleClose { arm(now + idle) }

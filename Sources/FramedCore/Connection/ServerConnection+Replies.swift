@@ -196,6 +196,7 @@ extension ServerConnection {
   package func finishStream(_ stream: ServerStream) {
     guard stream.state == .running else { return }
     guard stream.latest != nil else { return finish(stream, .status(.ok)) }
+    catchUp(stream)
     stream.latestFinishing = true
     markReady(stream)
   }

@@ -68,6 +68,8 @@ package final class ServerConnection {
   var refusals: [(id: UInt32, status: EndStatus)] = []
   var readyQueue: [ServerStream] = []
   var readyHead = 0
+  /// Groups whose newest value has not reached each of their streams.
+  var groupQueue: [LatestGroup] = []
 
   /// Bytes of incomplete requests that were announced.
   var reservedBytes = 0
@@ -277,8 +279,10 @@ package final class ServerConnection {
     refusals = []
     reservedBytes = 0
     queuedBytes = 0
+    groupQueue = []
     for stream in open.values {
       hold(stream, -stream.held)
+      leave(stream)
       if stream.state == .running { delegate.cancelled(stream, status) }
       delegate.ended(stream, finished: false)
     }

@@ -36,6 +36,9 @@ package final class ServerStream {
   package internal(set) var latest: LatestSlots?
   /// QUEUE and BLOCK streams: what waits.
   var queue: MessageQueue?
+  /// LATEST streams: with whom it shows the same value, and its place among them.
+  var group: LatestGroup?
+  var groupIndex = 0
   var latestFinishing = false
   var drainEnds = false
   /// Of the first DATA, but for a sign of life that had to leave before the handler knew it.
@@ -105,6 +108,13 @@ package final class ServerStream {
     min(min(min(deadline, stateDeadline), min(bookmarkAt, drainAt)), min(slowAt, credentialsAt))
   }
 
+  /// Nothing of its own waits, and the peer takes `size` bytes more: a value may pass to it at once, without first metadata.
+  @inline(__always)
+  func isClear(for size: Int64) -> Bool {
+    state == .running && outgoing == nil && sentFirstData && (statedEpoch || epoch == nil) && !bookmarkDue && !drainEnds
+      && !latestFinishing && sendWindow.available >= size
+  }
+
   /// LATEST, QUEUE or BLOCK.
   var isStream: Bool { latest != nil || queue != nil }
 
@@ -112,7 +122,7 @@ package final class ServerStream {
   var hasQueued: Bool { queue.map { !$0.isEmpty || outgoing != nil } ?? false }
 
   /// From here the client may resume without loss.
-  var safeSeq: UInt64? { latest?.safeSeq ?? queue?.safeSeq(inFlight: outgoing != nil) }
+  package var safeSeq: UInt64? { latest?.safeSeq ?? queue?.safeSeq(inFlight: outgoing != nil) }
 
   /// Response bytes that wait.
   var waitingBytes: Int { outgoing.map { $0.bytes.count - $0.offset } ?? 0 }

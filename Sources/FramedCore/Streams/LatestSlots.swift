@@ -40,7 +40,7 @@ package struct LatestSlots: Sendable {
   private var orderBase = 0
 
   /// Everything up to here has been offered.
-  private var offered: UInt64
+  package private(set) var offered: UInt64
   /// What was safe before a snapshot began; nothing newer is until it has ended.
   private var base: UInt64
   private var inSnapshot = false
@@ -74,6 +74,14 @@ package struct LatestSlots: Sendable {
     offered = 0
     inSnapshot = true
     snapshotUnannounced = true
+  }
+
+  /// A value leaves past the slots, where nothing waits in them. Returns what was offered before; `nil`: it may not, or is known.
+  @inline(__always)
+  mutating func pass(_ seq: UInt64) -> UInt64? {
+    guard !inSnapshot, isEmpty, seq > offered else { return nil }
+    defer { offered = seq }
+    return offered
   }
 
   /// False: too many keys are pending. They were dropped, and only a snapshot can go on from here.

@@ -70,6 +70,13 @@ package struct FrameHeader: Sendable, Hashable {
     p.storeBytes(of: aux.bigEndian, toByteOffset: 6, as: UInt16.self)
     p.storeBytes(of: stream.bigEndian, toByteOffset: 8, as: UInt32.self)
   }
+
+  /// Makes a frame that was written for one stream another's.
+  @inline(__always)
+  package static func set(stream: UInt32, flags: FrameFlags, at p: UnsafeMutableRawPointer) {
+    p.storeBytes(of: flags.rawValue, toByteOffset: 5, as: UInt8.self)
+    p.storeBytes(of: stream.bigEndian, toByteOffset: 8, as: UInt32.self)
+  }
 }
 
 /// Reasons on CANCEL.

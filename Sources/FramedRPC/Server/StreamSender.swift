@@ -2,7 +2,7 @@ internal import FramedCore
 
 /// The untyped end behind ``LatestStream``, ``QueueStream`` and ``BlockStream``.
 final class StreamSender: Sendable {
-  private let call: ServerCall
+  let call: ServerCall
 
   init(call: ServerCall) {
     self.call = call

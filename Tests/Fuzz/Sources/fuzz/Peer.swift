@@ -43,6 +43,7 @@ private final class FuzzedConnection: ServerConnectionDelegate {
   private var connection: ServerConnection!
   private var running: [ServerStream] = []
   private var watches: [ServerStream] = []
+  private let group = LatestGroup()
   private var seen: [UInt32: Seen] = [:]
   private var nextID: UInt32 = 1
   private var sawGoaway = false
@@ -163,6 +164,10 @@ private final class FuzzedConnection: ServerConnectionDelegate {
     case 0: connection.bookmark(stream, safeSeq: seq)
     case 1: connection.beginSnapshot(stream)
     case 2: connection.finishStream(stream)
+    case 3: connection.join(group, stream, newest: nil)
+    case 4:
+      let bytes = [UInt8](repeating: 3, count: operations.number())
+      connection.publish(group, LatestGroup.Value(key: "all", seq: seq, bytes: bytes, removed: false))
     default:
       let size = operations.number()
       connection.offer(

@@ -1,0 +1,107 @@
+internal import FramedMessages
+internal import ProtobufFacade
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+// What is shown to many streams at once.
+
+extension ServerConnection {
+  /// From here on a LATEST stream is told what is published to the group. `newest`: what was published last; a stream that has not
+  /// been offered as much is told at once.
+  package func join(_ group: LatestGroup, _ stream: ServerStream, newest: LatestGroup.Value?) {
+    guard stream.state == .running, stream.group == nil, !stream.latestFinishing, let latest = stream.latest else {
+      return
+    }
+    stream.group = group
+    stream.groupIndex = group.streams.count
+    group.streams.append(stream)
+    if let newest, newest.seq > latest.offered { offer(stream, newest) }
+  }
+
+  /// The newest value of the group, for every stream of it. Its `seq` is above that of every value before.
+  package func publish(_ group: LatestGroup, _ value: LatestGroup.Value) {
+    guard phase == .open else { return }
+    group.before = group.value?.seq ?? 0
+    group.value = value
+    group.frame = []
+    let meta = DataMeta(seq: value.seq, removed: value.removed).protobufBytes()
+    if value.bytes.count <= Limits.floorFrame - FrameHeader.size - meta.count {
+      let length = meta.count + value.bytes.count
+      group.frame = [UInt8](unsafeUninitializedCapacity: FrameHeader.size + length) { buffer, count in
+        let memory = UnsafeMutableRawBufferPointer(buffer)
+        if let start = memory.baseAddress { FrameHeader(length: length, type: .data, aux: meta.count).store(to: start) }
+        UnsafeMutableRawBufferPointer(rebasing: memory[FrameHeader.size...]).copyBytes(from: meta)
+        UnsafeMutableRawBufferPointer(rebasing: memory[(FrameHeader.size + meta.count)...]).copyBytes(from: value.bytes)
+        count = FrameHeader.size + length
+      }
+    }
+    group.remaining = group.streams.count
+    guard !group.isQueued else { return }
+    group.isQueued = true
+    groupQueue.append(group)
+  }
+
+  /// A stream that ends once everything has left: its group's newest value is part of that.
+  func catchUp(_ stream: ServerStream) {
+    guard let value = stream.group?.value, let latest = stream.latest, latest.offered < value.seq else { return }
+    offer(stream, value)
+  }
+
+  func leave(_ stream: ServerStream) {
+    guard let group = stream.group else { return }
+    stream.group = nil
+    let last = group.streams.removeLast()
+    if last !== stream {
+      group.streams[stream.groupIndex] = last
+      last.groupIndex = stream.groupIndex
+    }
+    if group.cursor >= group.streams.count { group.cursor = 0 }
+    // The order is another one now; who has the value already is passed over.
+    if group.remaining > 0 { group.remaining = group.streams.count }
+    if group.streams.isEmpty { group.emptied?() }
+  }
+
+  /// Writes values of groups until `limit` bytes wait in the output.
+  func writeGroups(upTo limit: Int) {
+    while output.count < limit, let group = groupQueue.first {
+      guard let value = group.value, group.remaining > 0 else {
+        group.isQueued = false
+        groupQueue.removeFirst()
+        continue
+      }
+      write(value, of: group, upTo: limit)
+    }
+  }
+
+  private func write(_ value: LatestGroup.Value, of group: LatestGroup, upTo limit: Int) {
+    let size = Int64(value.bytes.count)
+    let before = group.before
+    // A frame of no bytes has an address, too.
+    group.frame.withUnsafeBytes { frame in
+      guard let start = frame.baseAddress else { return }
+      while group.remaining > 0, output.count < limit {
+        let stream = group.streams[group.cursor]
+        group.cursor = group.cursor + 1 == group.streams.count ? 0 : group.cursor + 1
+        group.remaining -= 1
+        guard stream.isClear(for: size), frame.count > 0, let known = stream.latest?.pass(value.seq) else {
+          if let latest = stream.latest, latest.isInSnapshot || latest.offered < value.seq { offer(stream, value) }
+          continue
+        }
+        let memory = output.reserve(frame.count)
+        memcpy(memory, start, frame.count)
+        FrameHeader.set(stream: stream.id, flags: known < before ? .conflated : [], at: memory)
+        output.commit(frame.count)
+        stream.sendWindow.take(Int(size))
+        stream.bookmarkAt = now + stream.silence
+      }
+    }
+  }
+
+  private func offer(_ stream: ServerStream, _ value: LatestGroup.Value) {
+    offer(stream, key: value.key, seq: value.seq, bytes: value.bytes, removed: value.removed)
+  }
+}
