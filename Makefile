@@ -78,8 +78,9 @@ bench-formats: build
 bench-parallel-copy: build
 	@Benchmarks/run parallel_copy
 
-## make bench-rpc      the transport, beside gRPC C++ and a C floor (needs Debian's libgrpc++-dev and protobuf-compiler-grpc)
-bench-rpc: setup
+## make bench-rpc      the transport, beside gRPC C++, grpc-swift-2 and a C floor (scripts/setup-bench installs them)
+bench-rpc:
+	@scripts/setup-bench
 	@swift build -c release --package-path Benchmarks --product bench-rpc-server
 	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=Benchmarks .setup/venv/bin/python -m terrane_bench.rpc; status=$$?; Benchmarks/report; exit $$status
 

@@ -2,6 +2,7 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +17,34 @@ static inline uint64_t monotonic_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-// User and system time of a process so far, of all its threads, in microseconds; the kernel counts in steps of 10 ms.
+// Processor time of a process so far, user and system, of all its threads that still run, in microseconds.
 static inline double cpu_us(int pid) {
-  char path[64], line[2048];
-  snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  FILE *file = fopen(path, "r");
-  if (!file) return 0;
+  char path[300];
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *folder = opendir(path);
+  if (!folder) return 0;
   double total = 0;
-  if (fgets(line, sizeof line, file)) {
-    char *rest = strrchr(line, ')');
-    unsigned long user = 0, system_time = 0;
-    if (rest &&
-        sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time) == 2)
-      total = (double)(user + system_time) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+  for (struct dirent *task; (task = readdir(folder));) {
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, task->d_name);
+    FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+    if (!file) continue;
+    unsigned long long nanoseconds = 0;
+    if (fscanf(file, "%llu", &nanoseconds) == 1) total += (double)nanoseconds / 1e3;
+    fclose(file);
   }
-  fclose(file);
+  closedir(folder);
+  return total;
+}
+
+// Memory a process holds that no other shares, in KiB.
+static inline long private_kib(int pid) {
+  char path[64], line[256];
+  snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
+  FILE *file = fopen(path, "r");
+  long total = 0, part = 0;
+  while (file && fgets(line, sizeof line, file))
+    if (sscanf(line, "Private_Clean: %ld", &part) == 1 || sscanf(line, "Private_Dirty: %ld", &part) == 1) total += part;
+  if (file) fclose(file);
   return total;
 }
 

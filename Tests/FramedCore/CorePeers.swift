@@ -30,7 +30,8 @@ final class ServerSide: ServerConnectionDelegate {
   private let method = Method()
 
   init(_ settings: ServerSettings = ServerSettings()) {
-    connection = ServerConnection(settings: settings, now: .seconds(1_000), delegate: self, random: { $0 / 2 })
+    connection = ServerConnection(
+      settings: SharedSettings(settings), now: .seconds(1_000), delegate: self, random: { $0 / 2 })
   }
 
   func admit(_ head: CallHead) -> Admission {

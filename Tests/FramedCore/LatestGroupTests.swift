@@ -154,4 +154,25 @@ import Testing
     #expect(sent.map(\.type) == [.data, .end])
     #expect(sent.first?.data?.seq == 2)
   }
+
+  @Test("a value that has not left whole is not safe: who resumes gets it again") func cutOff() throws {
+    let server = ServerSide()
+    server.hello()
+    server.call(1, "Watch") {
+      $0.initialCredit = 8_192
+      $0.timeoutMs = 1_000
+    }
+    let stream = server.started[0].stream
+    server.connection.begin(stream, epoch: 9)
+    server.connection.handlerSubscribed(stream)
+    server.connection.offer(stream, key: "a", seq: 1, bytes: [1], removed: false)
+    server.connection.offer(stream, key: "b", seq: 5, bytes: [UInt8](repeating: 2, count: 40_000), removed: false)
+    let begun = server.sent()
+    #expect(begun.map(\.data?.seq) == [1, 5] && begun[1].flags.contains(.more))
+    #expect(stream.safeSeq == 4)
+    server.pass(.seconds(2))
+    let end = try #require(server.sent().last?.end)
+    #expect(end.code == UInt32(StatusCode.deadlineExceeded.rawValue))
+    #expect(end.resumeSeq == 4)
+  }
 }

@@ -2,7 +2,7 @@ import FramedCore
 import Testing
 
 @Suite struct LatestSlotsTests {
-  private func values(_ slots: inout LatestSlots) -> [LatestSlots.Value] {
+  private func values(_ slots: LatestSlots) -> [LatestSlots.Value] {
     var values: [LatestSlots.Value] = []
     while case .value(let value)? = slots.next() { values.append(value) }
     return values
@@ -10,38 +10,38 @@ import Testing
 
   /// Keys A (seq 7) and B (seq 9) are pending; B goes first: DATA(seq 9, safe_seq 6); then A: DATA(seq 7, safe_seq 9).
   @Test func workedExample() {
-    var slots = LatestSlots()
+    let slots = LatestSlots()
     _ = slots.offer(key: "B", seq: 9, bytes: [], removed: false)
     _ = slots.offer(key: "A", seq: 7, bytes: [], removed: false)
-    let sent = values(&slots)
+    let sent = values(slots)
     #expect(sent.map(\.seq) == [9, 7])
     #expect(sent.map(\.safeSeq) == [6, 9])
   }
 
   @Test func overwrittenValueKeepsItsPlaceAndHoldsBackWhatIsSafe() {
-    var slots = LatestSlots()
+    let slots = LatestSlots()
     _ = slots.offer(key: "A", seq: 7, bytes: [1], removed: false)
     _ = slots.offer(key: "B", seq: 8, bytes: [2], removed: false)
     _ = slots.offer(key: "A", seq: 12, bytes: [3], removed: false)
     #expect(slots.safeSeq == 6)
-    let sent = values(&slots)
+    let sent = values(slots)
     #expect(sent.map(\.bytes) == [[3], [2]])
     #expect(sent.map(\.conflated) == [true, false])
     #expect(sent.map(\.safeSeq) == [7, 12])
   }
 
   @Test func olderNeverReplacesNewer() {
-    var slots = LatestSlots()
+    let slots = LatestSlots()
     _ = slots.offer(key: "A", seq: 9, bytes: [9], removed: false)
     _ = slots.offer(key: "A", seq: 8, bytes: [8], removed: false)
-    #expect(values(&slots).map(\.seq) == [9])
+    #expect(values(slots).map(\.seq) == [9])
   }
 
   /// Whatever is offered and sent in whatever interleaving: a client that resumes at the safe_seq it saw last misses
   /// no change.
   @Test func resumingAtSafeSeqLosesNothing() {
     for _ in 0..<300 {
-      var slots = LatestSlots()
+      let slots = LatestSlots()
       var newest: [String: UInt64] = [:]
       var seen: [String: UInt64] = [:]
       var safe: UInt64 = 0
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test func nothingIsSafeInsideASnapshot() {
-    var slots = LatestSlots(after: 100)
+    let slots = LatestSlots(after: 100)
     slots.beginSnapshot()
     _ = slots.offer(key: "z", seq: 50, bytes: [], removed: false)
     _ = slots.offer(key: "a", seq: 150, bytes: [], removed: false)
@@ -80,14 +80,14 @@ import Testing
   }
 
   @Test func anEmptySnapshotIsItsBookmark() {
-    var slots = LatestSlots()
+    let slots = LatestSlots()
     slots.beginSnapshot()
     slots.bookmark(7)
     #expect(slots.next() == .bookmark(7, beginsSnapshot: true))
   }
 
   @Test func tooManyPendingKeysCollapse() {
-    var slots = LatestSlots(limit: 3)
+    let slots = LatestSlots(limit: 3)
     for i in 1...3 {
       let fits = slots.offer(key: "\(i)", seq: UInt64(i), bytes: [], removed: false)
       #expect(fits)
@@ -99,9 +99,9 @@ import Testing
   }
 
   @Test func memoryFollowsKeysAndNotUpdates() {
-    var slots = LatestSlots()
+    let slots = LatestSlots()
     for i in 1...100_000 { _ = slots.offer(key: "k\(i % 7)", seq: UInt64(i), bytes: [], removed: false) }
     #expect(slots.pendingKeys == 7)
-    #expect(values(&slots).map(\.seq).max() == 100_000)
+    #expect(values(slots).map(\.seq).max() == 100_000)
   }
 }

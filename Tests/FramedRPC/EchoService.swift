@@ -110,8 +110,8 @@ final class Watched<Value: Sendable>: Sendable {
 
   /// Until `condition` holds; throws after ten seconds.
   @discardableResult
-  func wait(_ condition: (Value) -> Bool) async throws -> Value {
-    try await eventually { condition(current) }
+  func wait(within limit: Duration = .seconds(10), _ condition: (Value) -> Bool) async throws -> Value {
+    try await eventually(within: limit) { condition(current) }
     return current
   }
 }
@@ -119,8 +119,8 @@ final class Watched<Value: Sendable>: Sendable {
 struct TimedOut: Error {}
 
 /// Looks again and again until `condition` holds; throws after ten seconds.
-func eventually(_ condition: () -> Bool) async throws {
-  let end = ContinuousClock.now + .seconds(10)
+func eventually(within limit: Duration = .seconds(10), _ condition: () -> Bool) async throws {
+  let end = ContinuousClock.now + limit
   while !condition() {
     guard ContinuousClock.now < end else { throw TimedOut() }
     try await Task.sleep(for: .milliseconds(2))

@@ -25,10 +25,18 @@ struct framed_tls {
   size_t in_size;
   uint8_t *out;
   size_t out_size, out_capacity;
+  // Memory of the caller's for ciphertext.
+  uint8_t *direct;
+  size_t direct_size, direct_room;
   bool server;
+  // Of a server's client, once its certificate was found good: see verify_client. NULL: not looked at.
+  char *peer_uri;
+  int64_t peer_expiry;
 };
 
 static BIO_METHOD *method;
+// Takes the place of keys that are not needed any more; nobody has its private half.
+static EVP_PKEY *no_key;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
 static int bio_read(BIO *bio, char *bytes, size_t count, size_t *done) {
@@ -49,6 +57,13 @@ static int bio_read(BIO *bio, char *bytes, size_t count, size_t *done) {
 static int bio_write(BIO *bio, const char *bytes, size_t count, size_t *done) {
   framed_tls *tls = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
+  // In order: once some of it had to go to the output, all that follows does.
+  if (tls->direct && tls->out_size == 0 && count <= tls->direct_room - tls->direct_size) {
+    memcpy(tls->direct + tls->direct_size, bytes, count);
+    tls->direct_size += count;
+    *done = count;
+    return 1;
+  }
   if (tls->out_size + count > tls->out_capacity) {
     size_t capacity = tls->out_capacity ? tls->out_capacity : 2048;
     while (capacity < tls->out_size + count) capacity *= 2;
@@ -69,6 +84,8 @@ static long bio_control(BIO *bio, int command, long number, void *pointer) {
 }
 
 static void make_method(void) {
+  static const unsigned char zeros[32];
+  no_key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, zeros, sizeof zeros);
   method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "framed memory");
   if (!method) return;
   BIO_meth_set_read_ex(method, bio_read);
@@ -94,6 +111,66 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_s
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = selected;
   return SSL_TLSEXT_ERR_OK;
+}
+
+// The only URI among a certificate's names; -1: there is none, or more than one.
+static ptrdiff_t uri_of(X509 *certificate, char *uri, size_t size) {
+  if (!certificate) return -1;
+  GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+  ptrdiff_t found = -1;
+  int uris = 0;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+    if (name->type != GEN_URI) continue;
+    uris++;
+    int length = ASN1_STRING_length(name->d.uniformResourceIdentifier);
+    const unsigned char *data = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
+    // A NUL inside would make it another name for whoever reads it as a C string.
+    if (length <= 0 || (size_t)length > size || memchr(data, 0, (size_t)length)) continue;
+    memcpy(uri, data, (size_t)length);
+    found = length;
+  }
+  GENERAL_NAMES_free(names);
+  ERR_clear_error();
+  return uris == 1 ? found : -1;
+}
+
+static int64_t expiry_of(X509 *certificate) {
+  struct tm time = {0};
+  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return -1;
+  return timegm(&time);
+}
+
+enum { URI_ROOM = 2048 };
+
+// Looks at a client's certificates as OpenSSL does, takes down who it is, and leaves of them in the connection what the rest of the
+// handshake needs: a certificate of nothing but the client's key. Else each connection would hold all of them, parsed, for as long
+// as it lives: ten kilobytes of thirty. Where this version of OpenSSL keeps its own list of them, they stay.
+static int verify_client(X509_STORE_CTX *store, void *argument) {
+  (void)argument;
+  int good = X509_verify_cert(store);
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  framed_tls *tls = ssl ? SSL_get_app_data(ssl) : NULL;
+  STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
+  X509 *leaf = X509_STORE_CTX_get0_cert(store);
+  if (good <= 0 || !tls || tls->peer_uri || sk_X509_num(sent) < 1 || sk_X509_value(sent, 0) != leaf) return good;
+  char uri[URI_ROOM];
+  ptrdiff_t length = uri_of(leaf, uri, sizeof uri);
+  X509 *bare = X509_new();
+  char *known = calloc(1, length > 0 ? (size_t)length + 1 : 1);
+  if (!known || !bare || X509_set_pubkey(bare, X509_get0_pubkey(leaf)) != 1) {
+    free(known);
+    X509_free(bare);
+    return good;
+  }
+  if (length > 0) memcpy(known, uri, (size_t)length);
+  tls->peer_uri = known;
+  tls->peer_expiry = expiry_of(leaf);
+  X509_STORE_CTX_set0_verified_chain(store, NULL);
+  while (sk_X509_num(sent) > 1) X509_free(sk_X509_pop(sent));
+  sk_X509_set(sent, 0, bare);
+  X509_free(leaf);
+  return good;
 }
 
 static const char *configure(framed_tls_context *context, const char *chain, const char *key, const char *authority,
@@ -127,6 +204,7 @@ static const char *configure(framed_tls_context *context, const char *chain, con
 
   if (context->server) {
     SSL_CTX_set_alpn_select_cb(ssl, select_alpn, context);
+    SSL_CTX_set_cert_verify_callback(ssl, verify_client, NULL);
     if (require_client_certificate) {
       SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
       STACK_OF(X509_NAME) *names = authority ? SSL_load_client_CA_file(authority) : NULL;
@@ -185,6 +263,7 @@ framed_tls *framed_tls_new(framed_tls_context *context, const char *server_name)
   BIO_set_data(bio, tls);
   BIO_set_init(bio, 1);
   SSL_set_bio(tls->ssl, bio, bio);
+  SSL_set_app_data(tls->ssl, tls);
   if (context->server) {
     SSL_set_accept_state(tls->ssl);
   } else {
@@ -202,6 +281,7 @@ void framed_tls_free(framed_tls *tls) {
   if (!tls) return;
   SSL_free(tls->ssl);
   free(tls->out);
+  free(tls->peer_uri);
   free(tls);
 }
 
@@ -215,6 +295,14 @@ size_t framed_tls_unread(const framed_tls *tls) { return tls->in_size; }
 const uint8_t *framed_tls_output(const framed_tls *tls, size_t *count) {
   *count = tls->out_size;
   return tls->out;
+}
+
+size_t framed_tls_direct(framed_tls *tls, void *memory, size_t room) {
+  size_t written = tls->direct_size;
+  tls->direct = memory;
+  tls->direct_size = 0;
+  tls->direct_room = room;
+  return written;
 }
 
 void framed_tls_clear_output(framed_tls *tls) {
@@ -251,7 +339,12 @@ static int outcome(framed_tls *tls, int result) {
 int framed_tls_handshake(framed_tls *tls) {
   ERR_clear_error();
   int result = SSL_do_handshake(tls->ssl);
-  return result == 1 ? 1 : outcome(tls, result);
+  if (result != 1) return outcome(tls, result);
+  // The client has shown that the key is its own; a parsed key of an elliptic curve is two kilobytes.
+  X509 *bare = tls->peer_uri ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+  if (bare && no_key) X509_set_pubkey(bare, no_key);
+  ERR_clear_error();
+  return 1;
 }
 
 ptrdiff_t framed_tls_read(framed_tls *tls, void *bytes, size_t count) {
@@ -281,32 +374,15 @@ const uint8_t *framed_tls_alpn(const framed_tls *tls, size_t *count) {
 }
 
 ptrdiff_t framed_tls_peer_uri(const framed_tls *tls, char *uri, size_t size) {
-  X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
-  if (!certificate) return -1;
-  GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-  ptrdiff_t found = -1;
-  int uris = 0;
-  for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-    if (name->type != GEN_URI) continue;
-    uris++;
-    int length = ASN1_STRING_length(name->d.uniformResourceIdentifier);
-    const unsigned char *data = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
-    // A NUL inside would make it another name for whoever reads it as a C string.
-    if (length <= 0 || (size_t)length > size || memchr(data, 0, (size_t)length)) continue;
-    memcpy(uri, data, (size_t)length);
-    found = length;
-  }
-  GENERAL_NAMES_free(names);
-  ERR_clear_error();
-  return uris == 1 ? found : -1;
+  if (!tls->peer_uri) return uri_of(SSL_get0_peer_certificate(tls->ssl), uri, size);
+  size_t length = strlen(tls->peer_uri);
+  if (length == 0 || length > size) return -1;
+  memcpy(uri, tls->peer_uri, length);
+  return (ptrdiff_t)length;
 }
 
 int64_t framed_tls_peer_expiry(const framed_tls *tls) {
-  X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
-  struct tm time = {0};
-  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return -1;
-  return timegm(&time);
+  return tls->peer_uri ? tls->peer_expiry : expiry_of(SSL_get0_peer_certificate(tls->ssl));
 }
 
 void framed_tls_error(framed_tls *tls, char *error, size_t error_size) {

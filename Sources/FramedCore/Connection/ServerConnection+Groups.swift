@@ -13,13 +13,11 @@ extension ServerConnection {
   /// From here on a LATEST stream is told what is published to the group. `newest`: what was published last; a stream that has not
   /// been offered as much is told at once.
   package func join(_ group: LatestGroup, _ stream: ServerStream, newest: LatestGroup.Value?) {
-    guard stream.state == .running, stream.group == nil, !stream.latestFinishing, let latest = stream.latest else {
-      return
-    }
+    guard stream.state == .running, stream.isLatest, stream.group == nil, !stream.latestFinishing else { return }
     stream.group = group
-    stream.groupIndex = group.streams.count
+    stream.groupIndex = Int32(group.streams.count)
     group.streams.append(stream)
-    if let newest, newest.seq > latest.offered { offer(stream, newest) }
+    if let newest, newest.seq > stream.offered { offer(stream, newest) }
   }
 
   /// The newest value of the group, for every stream of it. Its `seq` is above that of every value before.
@@ -47,8 +45,7 @@ extension ServerConnection {
 
   /// A stream that ends once everything has left: its group's newest value is part of that.
   func catchUp(_ stream: ServerStream) {
-    guard let value = stream.group?.value, let latest = stream.latest, latest.offered < value.seq else { return }
-    offer(stream, value)
+    if let value = stream.groupNews { offer(stream, value) }
   }
 
   func leave(_ stream: ServerStream) {
@@ -56,7 +53,7 @@ extension ServerConnection {
     stream.group = nil
     let last = group.streams.removeLast()
     if last !== stream {
-      group.streams[stream.groupIndex] = last
+      group.streams[Int(stream.groupIndex)] = last
       last.groupIndex = stream.groupIndex
     }
     if group.cursor >= group.streams.count { group.cursor = 0 }
@@ -79,26 +76,56 @@ extension ServerConnection {
 
   private func write(_ value: LatestGroup.Value, of group: LatestGroup, upTo limit: Int) {
     let size = Int64(value.bytes.count)
-    let before = group.before
     // A frame of no bytes has an address, too.
     group.frame.withUnsafeBytes { frame in
-      guard let start = frame.baseAddress else { return }
       while group.remaining > 0, output.count < limit {
         let stream = group.streams[group.cursor]
         group.cursor = group.cursor + 1 == group.streams.count ? 0 : group.cursor + 1
         group.remaining -= 1
-        guard stream.isClear(for: size), frame.count > 0, let known = stream.latest?.pass(value.seq) else {
-          if let latest = stream.latest, latest.isInSnapshot || latest.offered < value.seq { offer(stream, value) }
-          continue
+        if stream.isClear, frame.count > 0 {
+          if stream.sendWindow.available < size, !stream.sendWindow.mayBegin(Int(size)) {
+            // The group keeps the value for it.
+            if stream.offered < value.seq { block(stream) }
+            continue
+          }
+          if stream.sendWindow.available >= size, let known = stream.pass(value.seq) {
+            write(frame, to: stream, isConflated: known < group.before, size: Int(size))
+            continue
+          }
         }
-        let memory = output.reserve(frame.count)
-        memcpy(memory, start, frame.count)
-        FrameHeader.set(stream: stream.id, flags: known < before ? .conflated : [], at: memory)
-        output.commit(frame.count)
-        stream.sendWindow.take(Int(size))
-        stream.bookmarkAt = now + stream.silence
+        if stream.isInSnapshot || stream.offered < value.seq { offer(stream, value) }
       }
     }
+  }
+
+  @inline(__always)
+  private func write(_ frame: UnsafeRawBufferPointer, to stream: ServerStream, isConflated: Bool, size: Int) {
+    guard let start = frame.baseAddress else { return }
+    let memory = output.reserve(frame.count)
+    memcpy(memory, start, frame.count)
+    FrameHeader.set(stream: stream.id, flags: isConflated ? .conflated : [], at: memory)
+    output.commit(frame.count)
+    stream.sendWindow.take(size)
+    stream.bookmarkAt = now + stream.silence
+  }
+
+  /// A stream that had to wait with its group's value: true where it was written.
+  func writeGroupNews(_ stream: ServerStream) -> Bool {
+    guard !stream.latestFinishing, let group = stream.group, let value = stream.groupNews else { return false }
+    let size = value.bytes.count
+    guard stream.sendWindow.available >= Int64(size) || (stream.sendWindow.mayBegin(size) && !stream.drainEnds) else {
+      if !stream.drainEnds { block(stream) }
+      return false
+    }
+    guard stream.isClear, stream.sendWindow.available >= Int64(size), !group.frame.isEmpty,
+      let known = stream.pass(value.seq)
+    else {
+      offer(stream, value)
+      return true
+    }
+    group.frame.withUnsafeBytes { write($0, to: stream, isConflated: known < group.before, size: size) }
+    unblock(stream)
+    return true
   }
 
   private func offer(_ stream: ServerStream, _ value: LatestGroup.Value) {

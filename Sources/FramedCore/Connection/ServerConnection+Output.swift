@@ -75,7 +75,7 @@ extension ServerConnection {
     case .ending:
       return writeEnding(stream)
     case .running:
-      if stream.latest != nil { return writeLatest(stream) }
+      if stream.isLatest { return writeLatest(stream) }
       return stream.queue == nil ? false : writeQueued(stream)
     default:
       return false
@@ -85,7 +85,7 @@ extension ServerConnection {
   private func writeEnding(_ stream: ServerStream) -> Bool {
     guard let status = stream.end else { return false }
     if stream.hasQueued { return writeQueued(stream) }
-    guard var message = stream.outgoing else {
+    guard let message = stream.outgoing else {
       writeEnd(stream.id, status)
       closed(stream)
       return false
@@ -108,17 +108,14 @@ extension ServerConnection {
       return false
     }
     // The rest does not fit one frame: a fragment. Its last one is the END's.
-    stream.outgoing = nil
-    let wrote = writeFragment(stream, &message, keepForEnd: true)
-    stream.outgoing = message
-    return wrote
+    return writeFragment(stream, message, keepForEnd: true)
   }
 
   /// Largest payload of the frames we send.
   private var frameRoom: Int { Limits.floorFrame - FrameHeader.size }
 
   /// One DATA with the next piece of a message; false: no credit. `keepForEnd`: the last piece is not ours to send.
-  private func writeFragment(_ stream: ServerStream, _ message: inout Outgoing, keepForEnd: Bool) -> Bool {
+  private func writeFragment(_ stream: ServerStream, _ message: Outgoing, keepForEnd: Bool) -> Bool {
     var meta = DataMeta()
     let left = message.bytes.count - message.offset
     let available = Int(min(stream.sendWindow.available, Int64(Int.max)))
@@ -177,15 +174,14 @@ extension ServerConnection {
     if stream.bookmarkDue {
       stream.bookmarkDue = false
       // Before the handler has begun, what the client resumes from may be of another epoch.
-      let isSafe = stream.epoch != nil && stream.latest?.isInSnapshot == false
-      writeBookmark(stream, safeSeq: isSafe ? stream.latest?.safeSeq : nil)
+      let isSafe = stream.epoch != nil && !stream.isInSnapshot
+      writeBookmark(stream, safeSeq: isSafe ? stream.safeSeq : nil)
       return true
     }
-    if var message = stream.outgoing {
-      stream.outgoing = nil
-      let wrote = writeFragment(stream, &message, keepForEnd: false)
+    if let message = stream.outgoing {
+      let wrote = writeFragment(stream, message, keepForEnd: false)
       if wrote { sentData(stream) }
-      if message.offset < message.bytes.count || !message.began { stream.outgoing = message }
+      if message.offset == message.bytes.count, message.began { stream.outgoing = nil }
       if !wrote, stream.drainEnds { endDrained(stream) }
       return wrote
     }
@@ -198,12 +194,15 @@ extension ServerConnection {
     }
     switch stream.latest?.next() {
     case .value(let value):
+      stream.settle()
       stream.outgoing = Outgoing(bytes: value.bytes, value: value)
       return writeLatest(stream)
     case .bookmark(let safeSeq, let beginsSnapshot):
+      stream.settle()
       writeBookmark(stream, safeSeq: safeSeq, beginsSnapshot: beginsSnapshot)
       return true
     case nil:
+      if stream.group != nil, writeGroupNews(stream) { return true }
       if stream.latestFinishing {
         finish(stream, .status(.ok))
       } else if stream.drainEnds {
@@ -257,7 +256,7 @@ extension ServerConnection {
       writeBookmark(stream, safeSeq: stream.epoch == nil ? nil : stream.safeSeq)
       return true
     }
-    var message: Outgoing
+    let message: Outgoing
     if let begun = stream.outgoing {
       message = begun
     } else {
@@ -268,14 +267,14 @@ extension ServerConnection {
       }
       queuedBytes -= next.bytes.count
       // What is being sent counts until it has left.
-      message = Outgoing(bytes: next.bytes, value: nil, seq: next.seq)
+      message = Outgoing(bytes: next.bytes, seq: next.seq)
     }
-    stream.outgoing = nil
-    let wrote = writeFragment(stream, &message, keepForEnd: false)
+    let wrote = writeFragment(stream, message, keepForEnd: false)
     if wrote { sentData(stream) }
     if message.offset < message.bytes.count || !message.began {
       stream.outgoing = message
     } else {
+      stream.outgoing = nil
       queue.left(message.seq)
       hold(stream, -message.bytes.count)
       if queue.handlerWaits, queue.hasRoom {
@@ -287,7 +286,7 @@ extension ServerConnection {
   }
 
   /// The front of the stream waits for credit from now on.
-  private func block(_ stream: ServerStream) {
+  func block(_ stream: ServerStream) {
     guard stream.blockedSince == 0 else { return }
     stream.blockedSince = now
     if stream.queue != nil {

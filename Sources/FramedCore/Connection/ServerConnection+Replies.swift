@@ -26,7 +26,7 @@ extension ServerConnection {
     if bytes.count > peer.maxMessage {
       return choose(stream, .messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage))
     }
-    stream.outgoing = Outgoing(bytes: bytes, value: nil)
+    stream.outgoing = Outgoing(bytes: bytes)
     hold(stream, bytes.count)
     stream.end = EndStatus(.ok, trailers: trailers)
     stream.stateDeadline = .never
@@ -38,7 +38,6 @@ extension ServerConnection {
   func end(_ stream: ServerStream, because status: EndStatus, by input: StreamInput = .cause) {
     switch stream.enter(input) {
     case .end:
-      stream.request = []
       release(stream)
       choose(stream, status)
     case .tellHandler:
@@ -131,19 +130,20 @@ extension ServerConnection {
 
   package func beginSnapshot(_ stream: ServerStream) {
     guard stream.state == .running else { return }
-    stream.latest?.beginSnapshot()
+    guard stream.isLatest else { return }
+    stream.slots.beginSnapshot()
   }
 
   package func offer(_ stream: ServerStream, key: String, seq: UInt64, bytes: [UInt8], removed: Bool) {
-    guard stream.state == .running, !stream.latestFinishing, stream.latest != nil else { return }
+    guard stream.state == .running, !stream.latestFinishing, stream.isLatest else { return }
     if bytes.count > peer.maxMessage {
       return finish(stream, .status(.messageTooLarge(UInt64(bytes.count), limit: peer.maxMessage)))
     }
-    if stream.latest?.offer(key: key, seq: seq, bytes: bytes, removed: removed) == false {
+    if !stream.slots.offer(key: key, seq: seq, bytes: bytes, removed: removed) {
       if !delegate.snapshotNeeded(stream) {
         finish(
           stream,
-          .status(EndStatus(.unavailable, "too many changes wait", retryAfterMs: 0, resumeSeq: stream.latest?.safeSeq)))
+          .status(EndStatus(.unavailable, "too many changes wait", retryAfterMs: 0, resumeSeq: stream.safeSeq)))
       }
       return
     }
@@ -152,7 +152,7 @@ extension ServerConnection {
 
   package func bookmark(_ stream: ServerStream, safeSeq: UInt64) {
     guard stream.state == .running, !stream.latestFinishing else { return }
-    stream.latest?.bookmark(safeSeq)
+    if stream.isLatest { stream.bookmark(safeSeq) }
     // Said with the next sign of life, or the END.
     stream.queue?.bookmark(safeSeq)
     markReady(stream)
@@ -195,7 +195,7 @@ extension ServerConnection {
   /// END(OK) once everything has left: of LATEST the newest value of every key.
   package func finishStream(_ stream: ServerStream) {
     guard stream.state == .running else { return }
-    guard stream.latest != nil else { return finish(stream, .status(.ok)) }
+    guard stream.isLatest else { return finish(stream, .status(.ok)) }
     catchUp(stream)
     stream.latestFinishing = true
     markReady(stream)

@@ -197,7 +197,7 @@ extension ServerConnection {
       }
       guard delegate.opened(stream) else { return refuse(id, .tooMany) }
       reservedBytes += stated
-      stream.requestSize = stated
+      stream.incoming = Incoming(size: stated)
       hold(stream, stated)
     } else {
       guard delegate.opened(stream) else { return refuse(id, .tooMany) }
@@ -206,7 +206,7 @@ extension ServerConnection {
     arm(deadline)
     if let streamKind {
       if streamKind == .latest {
-        stream.latest = LatestSlots(after: meta.resume?.afterSeq ?? 0)
+        stream.becomeLatest(after: meta.resume?.afterSeq ?? 0)
       } else {
         stream.queue = MessageQueue(streamKind, after: meta.resume?.afterSeq)
       }
@@ -242,8 +242,9 @@ extension ServerConnection {
   }
 
   private func keep(_ stream: ServerStream, _ bytes: UnsafeRawBufferPointer) {
-    if stream.request.isEmpty { stream.request.reserveCapacity(stream.requestSize) }
-    stream.request.append(contentsOf: bytes)
+    guard let incoming = stream.incoming else { return }
+    if incoming.bytes.isEmpty { incoming.bytes.reserveCapacity(incoming.size) }
+    incoming.bytes.append(contentsOf: bytes)
     grant(stream, bytes.count)
   }
 
@@ -278,8 +279,7 @@ extension ServerConnection {
       keep(stream, frame.body)
     case .assembleAndStart:
       keep(stream, frame.body)
-      let request = stream.request
-      stream.request = []
+      let request = stream.incoming?.bytes ?? []
       release(stream)
       request.withUnsafeBytes { begin(stream, $0) }
     case .dataAfterLast:
@@ -303,19 +303,21 @@ extension ServerConnection {
     if flags.isDisjoint(with: [.more, .last, .noMessage]) {
       return .protocolViolation("a fragment with neither MORE nor LAST")
     }
-    let total = stream.request.count + frame.body.count
+    guard let incoming = stream.incoming else { return nil }
+    let total = incoming.bytes.count + frame.body.count
     if total > settings.maxMessage { return .messageTooLarge(UInt64(total), limit: settings.maxMessage) }
-    if total > stream.requestSize || (flags.contains(.last) && total != stream.requestSize) {
-      return .protocolViolation("message_bytes \(stream.requestSize), fragments of \(total)")
+    if total > incoming.size || (flags.contains(.last) && total != incoming.size) {
+      return .protocolViolation("message_bytes \(incoming.size), fragments of \(total)")
     }
     return nil
   }
 
   /// Gives back what an incomplete request had reserved.
   func release(_ stream: ServerStream) {
-    reservedBytes -= stream.requestSize
-    hold(stream, -stream.requestSize)
-    stream.requestSize = 0
+    guard let incoming = stream.incoming else { return }
+    reservedBytes -= incoming.size
+    hold(stream, -incoming.size)
+    stream.incoming = nil
   }
 
   // MARK: CREDIT, CANCEL

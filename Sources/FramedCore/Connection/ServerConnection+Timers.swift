@@ -177,7 +177,7 @@ extension ServerConnection {
     output.appendGoaway(
       .drain, lastStream: highestStream, graceMs: UInt32(clamping: grace / 1_000_000), reason: "drain")
     // BLOCK streams are left to end by themselves, as unary calls are.
-    for stream in streams.values where stream.latest != nil || (stream.queue.map { $0.kind != .block } ?? false) {
+    for stream in streams.values where stream.isLatest || (stream.queue.map { $0.kind != .block } ?? false) {
       stream.drainAt = now + random(max(grace / 2, 1))
       arm(stream.drainAt)
     }

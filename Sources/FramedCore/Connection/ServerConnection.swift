@@ -15,7 +15,10 @@ package final class ServerConnection {
     case closing
   }
 
-  package let settings: ServerSettings
+  private let shared: SharedSettings
+  package var settings: ServerSettings {
+    @inline(__always) get { shared.value }
+  }
   package let input = ByteQueue()
   package let output = ByteQueue()
   /// Set by the driver, which outlives this object: it owns it.
@@ -79,10 +82,11 @@ package final class ServerConnection {
   var random: (UInt64) -> UInt64
 
   package init(
-    settings: ServerSettings, now: Nanoseconds, delegate: any ServerConnectionDelegate,
+    settings: SharedSettings, now: Nanoseconds, delegate: any ServerConnectionDelegate,
     random: @escaping (UInt64) -> UInt64 = { $0 == 0 ? 0 : UInt64.random(in: 0..<$0) }
   ) {
-    self.settings = settings
+    shared = settings
+    let settings = settings.value
     self.now = now
     self.delegate = delegate
     self.random = random

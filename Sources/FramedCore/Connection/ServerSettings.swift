@@ -41,6 +41,12 @@ package struct ServerSettings: Sendable {
   }
 }
 
+/// The settings of all connections of a server: one copy.
+package final class SharedSettings: Sendable {
+  package let value: ServerSettings
+  package init(_ value: ServerSettings) { self.value = value }
+}
+
 /// The peer's HELLO with the floors filled in.
 package struct PeerSettings: Sendable, Hashable {
   package var maxFrame = Limits.floorFrame

@@ -1,7 +1,7 @@
 /// What a LATEST stream has to send: one slot per key that is pending, in the order the keys became so.
 ///
 /// Knows nothing of frames or credit: the connection asks for the next message when it may begin one.
-package struct LatestSlots: Sendable {
+package final class LatestSlots {
   package struct Value: Sendable, Hashable {
     package var bytes: [UInt8]
     package var seq: UInt64
@@ -10,6 +10,8 @@ package struct LatestSlots: Sendable {
     package var conflated: Bool
     /// What to state as safe_seq when the value leaves.
     package var safeSeq: UInt64
+    /// The oldest change of the key that it stands for: until it has left whole, nothing from there on is safe.
+    package var oldest: UInt64
     /// The first value of a snapshot.
     package var beginsSnapshot: Bool
   }
@@ -68,7 +70,7 @@ package struct LatestSlots: Sendable {
   }
 
   /// The full state follows; what was pending is part of it and need not leave.
-  package mutating func beginSnapshot() {
+  package func beginSnapshot() {
     dropPending()
     base = 0
     offered = 0
@@ -76,16 +78,8 @@ package struct LatestSlots: Sendable {
     snapshotUnannounced = true
   }
 
-  /// A value leaves past the slots, where nothing waits in them. Returns what was offered before; `nil`: it may not, or is known.
-  @inline(__always)
-  mutating func pass(_ seq: UInt64) -> UInt64? {
-    guard !inSnapshot, isEmpty, seq > offered else { return nil }
-    defer { offered = seq }
-    return offered
-  }
-
   /// False: too many keys are pending. They were dropped, and only a snapshot can go on from here.
-  package mutating func offer(key: String, seq: UInt64, bytes: [UInt8], removed: Bool) -> Bool {
+  package func offer(key: String, seq: UInt64, bytes: [UInt8], removed: Bool) -> Bool {
     if slots[key] != nil {
       // Nothing older may take the place of something newer.
       if let slot = slots[key], seq >= slot.seq {
@@ -108,7 +102,7 @@ package struct LatestSlots: Sendable {
   }
 
   /// Everything up to `seq` has been offered. Ends a snapshot once its values have left.
-  package mutating func bookmark(_ seq: UInt64) {
+  package func bookmark(_ seq: UInt64) {
     if inSnapshot {
       push(.snapshotEnd(seq))
     } else {
@@ -129,7 +123,7 @@ package struct LatestSlots: Sendable {
   }
 
   /// Takes what is at the front.
-  package mutating func next() -> Next? {
+  package func next() -> Next? {
     guard orderHead < order.count else { return nil }
     let entry = order[orderHead]
     let position = orderBase + orderHead
@@ -149,18 +143,18 @@ package struct LatestSlots: Sendable {
       return .value(
         Value(
           bytes: slot.bytes, seq: slot.seq, removed: slot.removed, conflated: slot.conflated, safeSeq: safeSeq,
-          beginsSnapshot: snapshotUnannounced))
+          oldest: slot.oldest, beginsSnapshot: snapshotUnannounced))
     }
   }
 
-  private mutating func push(_ entry: Entry) { order.append(entry) }
+  private func push(_ entry: Entry) { order.append(entry) }
 
-  private mutating func pushMinimum(_ oldest: UInt64) {
+  private func pushMinimum(_ oldest: UInt64) {
     while minima.count > minimaHead, let last = minima.last, last.oldest >= oldest { minima.removeLast() }
     minima.append((orderBase + order.count - 1, oldest))
   }
 
-  private mutating func compact() {
+  private func compact() {
     if orderHead == order.count {
       orderBase += order.count
       order.removeAll(keepingCapacity: order.count <= 16)
@@ -179,7 +173,7 @@ package struct LatestSlots: Sendable {
     }
   }
 
-  private mutating func dropPending() {
+  private func dropPending() {
     orderBase += order.count
     slots = [:]
     order = []

@@ -13,10 +13,12 @@ package final class ByteQueue {
   private var start = 0
   private var end = 0
   private var capacity = 0
+  /// Where its memory comes from and goes to.
+  package var pool: BlockPool?
 
   package init() {}
 
-  deinit { memory?.deallocate() }
+  deinit { drop() }
 
   /// Bytes waiting.
   package var count: Int { @inline(__always) get { end - start } }
@@ -78,11 +80,20 @@ package final class ByteQueue {
   /// Gives the memory back when nothing waits and more than `keeping` bytes are held.
   package func releaseIfEmpty(keeping: Int = 0) {
     guard isEmpty, capacity > keeping else { return }
-    memory?.deallocate()
+    drop()
     memory = nil
     capacity = 0
     start = 0
     end = 0
+  }
+
+  private func drop() {
+    guard let memory else { return }
+    if let pool {
+      pool.give(BlockPool.Block(memory: memory, capacity: capacity))
+    } else {
+      memory.deallocate()
+    }
   }
 
   private func grow(_ count: Int) -> UnsafeMutableRawPointer {
@@ -95,11 +106,15 @@ package final class ByteQueue {
     }
     var size = max(capacity, 1024)
     while size - waiting < count { size *= 2 }
-    let new = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
-    if let memory {
-      memcpy(new, memory + start, waiting)
-      memory.deallocate()
+    let new: UnsafeMutableRawPointer
+    if let block = pool?.take(size) {
+      new = block.memory
+      size = block.capacity
+    } else {
+      new = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
     }
+    if let memory { memcpy(new, memory + start, waiting) }
+    drop()
     memory = new
     capacity = size
     start = 0

@@ -123,8 +123,7 @@ public final class RPCClient: RPCCaller {
     let bootstrap = ClientBootstrap(group: loop)
       .connectTimeout(.nanoseconds(configuration.connectTimeout.nanosecondsSigned))
       .channelOption(.allowRemoteHalfClosure, value: true)
-      .channelOption(.maxMessagesPerRead, value: 4)
-      .channelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
+      .channelOption(.maxMessagesPerRead, value: SocketReadBuffers.readsPerTurn)
       .channelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {

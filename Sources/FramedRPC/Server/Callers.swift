@@ -12,22 +12,19 @@ final class Callers {
 
   /// Of the certificate.
   var principal = Principal.anonymous
-  private let tokens: (any TokenVerifier)?
   /// The token seen last: a connection shows the same one again and again.
   private var last: (authorization: [UInt8], identity: TokenIdentity)?
 
-  init(_ tokens: (any TokenVerifier)?) { self.tokens = tokens }
-
   static let key = "authorization"
 
-  /// Throws how the call ends where its token is not good.
+  /// Throws how the call ends where its token is not good. `tokens`: nil where none are looked at.
   @inline(__always)
-  func caller(of meta: CallMeta) throws(EndStatus) -> Caller {
+  func caller(of meta: CallMeta, _ tokens: (any TokenVerifier)?) throws(EndStatus) -> Caller {
     guard let tokens, !meta.metadata.isEmpty else { return Caller(principal: principal) }
-    return try caller(of: meta, tokens)
+    return try shown(meta, tokens)
   }
 
-  private func caller(of meta: CallMeta, _ tokens: any TokenVerifier) throws(EndStatus) -> Caller {
+  private func shown(_ meta: CallMeta, _ tokens: any TokenVerifier) throws(EndStatus) -> Caller {
     guard let shown = meta.metadata.first(where: { $0.key == Self.key })?.value else {
       return Caller(principal: principal)
     }

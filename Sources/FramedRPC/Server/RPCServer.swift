@@ -32,10 +32,7 @@ public final class RPCServer: Sendable {
   ) throws {
     self.configuration = configuration
     state = Mutex(State(tls: try TLSContext(configuration.tls, isServer: true)))
-    environment = ServerEnvironment(
-      router: router, authorizer: authorizer, logger: logger, settings: ServerSettings(configuration.limits),
-      metrics: configuration.metrics, accessLog: configuration.accessLog, tokens: configuration.tokens,
-      clients: configuration.clients)
+    environment = ServerEnvironment(configuration, router, authorizer, logger)
     ownsGroup = configuration.eventLoopGroup == nil
     group =
       configuration.eventLoopGroup
@@ -51,8 +48,7 @@ public final class RPCServer: Sendable {
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelOption(.maxMessagesPerRead, value: 4)
-      .childChannelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
+      .childChannelOption(.maxMessagesPerRead, value: SocketReadBuffers.readsPerTurn)
       .childChannelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
@@ -88,8 +84,7 @@ public final class RPCServer: Sendable {
     }
     let bootstrap = ServerBootstrap(group: group)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelOption(.maxMessagesPerRead, value: 4)
-      .childChannelOption(.recvAllocator, value: SocketOptions.receiveBuffers)
+      .childChannelOption(.maxMessagesPerRead, value: SocketReadBuffers.readsPerTurn)
       .childChannelOption(.writeBufferWaterMark, value: SocketOptions.writeAhead)
       .childChannelInitializer { channel in
         UnixSocket.process(of: channel).flatMapThrowing { process in

@@ -10,6 +10,7 @@ final class ServerCall: @unchecked Sendable {
   let cancellation = CallCancellation()
   private let stream: ServerStream
   private var task: Task<Void, Never>?
+  private var hasReturned = false
   private var end: StreamEnd?
   private var endActions: [@Sendable (StreamEnd) -> Void] = []
   private var snapshotAction: (@Sendable () -> Void)?
@@ -38,9 +39,12 @@ final class ServerCall: @unchecked Sendable {
       } catch {
         reply = .status(self.session.status(of: error, context.method))
       }
-      self.onLoop { $0.connection.finish($0.stream, reply) }
+      self.onLoop {
+        $0.returned()
+        $0.connection.finish($0.stream, reply)
+      }
     }
-    if end == nil { self.task = task }
+    keep(task)
   }
 
   func run(_ handler: @escaping RoutedMethod.StreamHandler, _ kind: StreamKind, _ context: ServerCallContext) {
@@ -50,17 +54,34 @@ final class ServerCall: @unchecked Sendable {
       do {
         try await handler(context, StreamSender(call: self))
         // A BLOCK handler has sent everything when it returns; the others have subscribed somewhere.
-        if kind == .block {
-          self.onLoop { $0.connection.finish($0.stream, .status(.ok)) }
-        } else {
-          self.onLoop { $0.connection.handlerSubscribed($0.stream) }
+        self.onLoop {
+          $0.returned()
+          if kind == .block {
+            $0.connection.finish($0.stream, .status(.ok))
+          } else {
+            $0.connection.handlerSubscribed($0.stream)
+          }
         }
       } catch {
         let status = self.session.status(of: error, context.method)
-        self.onLoop { $0.connection.finish($0.stream, .status(status)) }
+        self.onLoop {
+          $0.returned()
+          $0.connection.finish($0.stream, .status(status))
+        }
       }
     }
-    if end == nil { self.task = task }
+    keep(task)
+  }
+
+  /// The handler may have returned before its task was ours to keep. One that has returned is let go: a task that is held holds
+  /// two kilobytes, a watch lasts.
+  private func keep(_ task: Task<Void, Never>) {
+    if end == nil, !hasReturned { self.task = task }
+  }
+
+  private func returned() {
+    hasReturned = true
+    task = nil
   }
 
   // MARK: What the core says

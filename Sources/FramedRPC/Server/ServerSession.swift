@@ -5,15 +5,28 @@ internal import NIOCore
 internal import ProtobufFacade
 
 /// What the sessions of a server share; never changes once the server listens.
-struct ServerEnvironment: Sendable {
+final class ServerEnvironment: Sendable {
   let router: RPCRouter
   let authorizer: any Authorizer
   let logger: Logger
-  let settings: ServerSettings
+  let settings: SharedSettings
   let metrics: ServerMetrics
   let accessLog: Logger?
   let tokens: (any TokenVerifier)?
+  let takesTokens: Bool
   let clients: any ClientPolicy
+
+  init(_ configuration: ServerConfiguration, _ router: RPCRouter, _ authorizer: any Authorizer, _ logger: Logger) {
+    self.router = router
+    self.authorizer = authorizer
+    self.logger = logger
+    settings = SharedSettings(ServerSettings(configuration.limits))
+    metrics = configuration.metrics
+    accessLog = configuration.accessLog
+    tokens = configuration.tokens
+    takesTokens = configuration.tokens != nil
+    clients = configuration.clients
+  }
 }
 
 /// One connection on the server: the core's delegate, between frames and handlers.
@@ -24,8 +37,9 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   let environment: ServerEnvironment
   let executor: LoopExecutor
   let peerAddress: String
-  private let callers: Callers
-  let share: ClientShare
+  private let callers = Callers()
+  private let address: ClientKey
+  var share: ClientShare { ClientShare(policy: environment.clients, address: address) }
   /// The connection counts against its certificate's principal.
   private var isCounted = false
   private var isEstablished = false
@@ -45,14 +59,19 @@ final class ServerSession: FramedSession, @unchecked Sendable {
     onClosed: @escaping @Sendable (ServerSession) -> Void
   ) {
     self.environment = environment
-    callers = Callers(environment.tokens)
-    share = ClientShare(policy: environment.clients, address: address)
+    self.address = address
     self.executor = executor
     self.peerAddress = peerAddress
     self.onClosed = onClosed
   }
 
   var core: any ConnectionCore { connection }
+
+  @inline(__always)
+  private func caller(of meta: CallMeta) throws(EndStatus) -> Callers.Caller {
+    guard environment.takesTokens else { return Callers.Caller(principal: callers.principal) }
+    return try callers.caller(of: meta, environment.tokens)
+  }
 
   func established(_ peer: ChannelPeer) throws(TLSEngine.Failure) {
     guard peer.agreedProtocol == alpnProtocol else { throw .failed("the client did not offer \(alpnProtocol)") }
@@ -83,7 +102,7 @@ final class ServerSession: FramedSession, @unchecked Sendable {
   }
 
   func closed() {
-    environment.clients.give(.connection, for: share.address)
+    environment.clients.give(.connection, for: address)
     if isCounted { environment.clients.give(.connection, for: .principal(callers.principal.uri)) }
     onClosed(self)
   }
@@ -103,10 +122,10 @@ final class ServerSession: FramedSession, @unchecked Sendable {
     _ method: RoutedMethod, _ head: CallHead, _ deadline: Nanoseconds, _ cancellation: CallCancellation?
   ) -> ServerCallContext {
     // Admitted a moment ago, or a request's fragments ago.
-    let principal = (try? callers.caller(of: head.meta))?.principal ?? .anonymous
+    let principal = (try? caller(of: head.meta))?.principal ?? .anonymous
     return ServerCallContext(
       routed: method, head: head, principal: principal, peer: peerAddress, deadlineUptime: deadline,
-      hidesToken: environment.tokens != nil, cancellation: cancellation)
+      hidesToken: environment.takesTokens, cancellation: cancellation)
   }
 }
 
@@ -118,7 +137,7 @@ extension ServerSession: ServerConnectionDelegate {
     }
     let refusal: EndStatus
     do throws(EndStatus) {
-      let caller = try callers.caller(of: head.meta)
+      let caller = try caller(of: head.meta)
       do throws(RPCError) {
         try environment.authorizer.authorize(caller.principal, method.descriptor)
         return admission(of: method)
@@ -174,7 +193,7 @@ extension ServerSession: ServerConnectionDelegate {
   }
 
   func opened(_ stream: ServerStream) -> Bool {
-    stream.owner = (try? callers.caller(of: stream.meta))?.principal.uri ?? ""
+    stream.owner = (try? caller(of: stream.meta))?.principal.uri ?? ""
     stream.isCounted = share.take(.stream, stream.owner)
     return stream.isCounted
   }
@@ -184,7 +203,7 @@ extension ServerSession: ServerConnectionDelegate {
     let call = ServerCall(session: self, stream: stream)
     stream.attachment = call
     method.counters.started()
-    if let caller = try? callers.caller(of: stream.meta), let expiry = caller.expiry {
+    if let caller = try? caller(of: stream.meta), let expiry = caller.expiry {
       connection.credentialsExpire(stream, in: .seconds(UInt64(max(0, expiry - Callers.now))))
     }
     let context = context(method, stream.head, stream.deadline, call.cancellation)
@@ -237,7 +256,7 @@ extension ServerSession: ServerConnectionDelegate {
     guard let log = environment.accessLog else { return }
     var fields: Logger.Metadata = [
       "method": "\(method.descriptor.name)", "code": "\(code.name)", "peer": "\(peerAddress)",
-      "principal": "\((try? callers.caller(of: meta))?.principal.uri ?? "")",
+      "principal": "\((try? caller(of: meta))?.principal.uri ?? "")",
     ]
     if let took { fields["us"] = .stringConvertible(took / 1_000) }
     if !meta.requestID.isEmpty {

@@ -1,5 +1,6 @@
 internal import CFramedTLS
 internal import FramedCore
+internal import NIOCore
 
 /// The ALPN id of version 1.
 let alpnProtocol = "framed-rpc/1"
@@ -84,7 +85,25 @@ final class TLSEngine {
     return false
   }
 
-  /// Encrypts everything that waits.
+  /// Encrypts everything that waits into `buffer`; what finds no room there, into the output. Nothing may be in that.
+  func send(_ plaintext: ByteQueue, into buffer: inout ByteBuffer) throws(Failure) {
+    let size = plaintext.count
+    buffer.reserveCapacity(minimumWritableBytes: size + (size / Self.record + 2) * Self.recordOverhead)
+    let memory = buffer.writableBytes
+    var failed: Failure?
+    buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: memory) { memory in
+      _ = framed_tls_direct(tls, memory.baseAddress, memory.count)
+      do throws(Failure) { try send(plaintext) } catch { failed = error }
+      return framed_tls_direct(tls, nil, 0)
+    }
+    if let failed { throw failed }
+  }
+
+  /// The most plaintext in a record, and more than TLS adds to it.
+  private static let record = 16_384
+  private static let recordOverhead = 64
+
+  /// Encrypts everything that waits into the output.
   func send(_ plaintext: ByteQueue) throws(Failure) {
     while !plaintext.isEmpty {
       let bytes = plaintext.readable

@@ -1,4 +1,5 @@
 internal import FramedCore
+internal import NIOCore
 
 /// Who is at the other end, as whatever secures the channel knows.
 struct ChannelPeer {
@@ -21,7 +22,8 @@ protocol ChannelSecurity: AnyObject {
   ) throws(TLSEngine.Failure)
   /// True when the peer is known. Clients call it once with nothing received to begin.
   func handshake() throws(TLSEngine.Failure) -> Bool
-  func send(_ plaintext: ByteQueue) throws(TLSEngine.Failure)
+  /// Secures everything that waits; what finds no room in `buffer` becomes output.
+  func send(_ plaintext: ByteQueue, into buffer: inout ByteBuffer) throws(TLSEngine.Failure)
   var hasOutput: Bool { get }
   func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void)
   /// Gives back the memory that no bytes wait in: nothing has come or gone for a while.
@@ -38,7 +40,6 @@ extension TLSEngine: ChannelSecurity {
 /// A socket within this machine: the kernel says whose process the peer is.
 final class PlainSocket: ChannelSecurity {
   let peer: ChannelPeer
-  private let output = ByteQueue()
 
   /// `uri`: whom the peer's process stands for.
   init(uri: String? = nil) {
@@ -57,19 +58,14 @@ final class PlainSocket: ChannelSecurity {
 
   func handshake() throws(TLSEngine.Failure) -> Bool { true }
 
-  func send(_ plaintext: ByteQueue) throws(TLSEngine.Failure) {
-    output.append(plaintext.readable)
+  func send(_ plaintext: ByteQueue, into buffer: inout ByteBuffer) throws(TLSEngine.Failure) {
+    buffer.writeBytes(plaintext.readable)
     plaintext.consume(plaintext.count)
   }
 
-  var hasOutput: Bool { !output.isEmpty }
-
-  func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void) {
-    body(output.readable)
-    output.consume(output.count)
-  }
-
-  func releaseBuffers() { output.releaseIfEmpty() }
+  var hasOutput: Bool { false }
+  func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void) {}
+  func releaseBuffers() {}
 
   func closeNotify() {}
 }

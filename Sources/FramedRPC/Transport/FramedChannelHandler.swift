@@ -37,9 +37,11 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private static let lingerTime = TimeAmount.seconds(1)
   private static let lingerBytes = 256 * 1024
   private static let stalledWriter = Nanoseconds.seconds(60)
-  /// A connection on which nothing comes or goes for so long gives its buffers back. Not at once: what comes next would ask for
-  /// them again, and that is a tenth of what a small read costs.
-  private static let quiet = Nanoseconds.milliseconds(200)
+  /// How long buffers are held after the last byte: each time that more came meanwhile it is twice as long as before. What comes
+  /// next would ask for them again, which is a tenth of what a small read costs; thousands of connections that say hello and are
+  /// silent hold none.
+  private static let leastHold = Nanoseconds.milliseconds(20)
+  private static let mostHold = Nanoseconds.seconds(1)
 
   private let engine: any ChannelSecurity
   private let session: any FramedSession
@@ -59,6 +61,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var lastActive: Nanoseconds = 0
   /// When to look whether the connection is quiet; `never`: it holds no buffers.
   private var quietAt = Nanoseconds.never
+  private var hold = FramedChannelHandler.leastHold
   private var handshakeTimer: Scheduled<Void>?
 
   /// Before the handshake begins: others have their turn.
@@ -82,6 +85,10 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    // NIO's own channels have the option.
+    core.input.pool = executor.blocks
+    core.output.pool = executor.blocks
+    try? context.channel.syncOptions?.setOption(.recvAllocator, value: SocketReadBuffers(executor.readBuffers))
     if context.channel.isActive { begin(context) }
   }
 
@@ -91,7 +98,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   private func begin(_ context: ChannelHandlerContext) {
-    guard handshakeTimer == nil, !isWaiting else { return }
+    guard phase == .handshake, handshakeTimer == nil, !isWaiting else { return }
     if wait > .zero, !hasWaited {
       isWaiting = true
       hasWaited = true
@@ -136,6 +143,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     guard phase != .closed else { return }
     isReading = true
     core.now = Self.clock
+    defer { executor.readBuffers.give(buffer) }
     do throws(TLSEngine.Failure) {
       try buffer.withUnsafeReadableBytesTyped { bytes throws(TLSEngine.Failure) in
         try engine.receive(
@@ -153,6 +161,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   private func established() throws(TLSEngine.Failure) {
     handshakeTimer?.cancel()
+    handshakeTimer = nil
     try session.established(engine.peer)
     phase = .open
     core.transportEstablished()
@@ -162,19 +171,23 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     isReading = false
     noteActive()
     flush()
+    core.input.releaseIfEmpty()
   }
 
   private func noteActive() {
     lastActive = core.now
-    if quietAt == .never { quietAt = lastActive + Self.quiet }
+    if quietAt == .never { quietAt = lastActive + hold }
   }
 
   private func releaseIfQuiet() {
     guard core.now >= quietAt else { return }
-    quietAt = core.now < lastActive + Self.quiet ? lastActive + Self.quiet : .never
-    guard quietAt == .never else { return }
-    core.input.releaseIfEmpty()
-    core.output.releaseIfEmpty()
+    guard core.now >= lastActive + hold else {
+      hold = min(hold * 2, Self.mostHold)
+      quietAt = lastActive + hold
+      return
+    }
+    hold = Self.leastHold
+    quietAt = .never
     engine.releaseBuffers()
   }
 
@@ -250,9 +263,8 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
           core.processInput()
           continue
         }
-        try engine.send(core.output)
         noteActive()
-        sendCiphertext(context)
+        try send(context)
       }
     } catch {
       return fail(error)
@@ -265,9 +277,23 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     if core.wantsClose { beginClosing(context) } else { armTimer(context) }
   }
 
+  /// Encrypts and writes what is in the core's output.
+  private func send(_ context: ChannelHandlerContext) throws(TLSEngine.Failure) {
+    sendCiphertext(context)
+    guard !core.output.isEmpty else { return }
+    var buffer = executor.writeBuffers.take(context.channel.allocator)
+    try engine.send(core.output, into: &buffer)
+    core.output.releaseIfEmpty()
+    context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    executor.writeBuffers.give(buffer)
+    sendCiphertext(context)
+  }
+
+  /// What TLS itself has to say.
   private func sendCiphertext(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>? = nil) {
     guard engine.hasOutput else {
-      promise?.succeed()
+      // Kept once what was written before has left.
+      if let promise { context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: promise) }
       return
     }
     var buffer = ByteBuffer()
@@ -316,7 +342,7 @@ final class FramedChannelHandler: ChannelDuplexHandler, @unchecked Sendable {
     session.failed("closed")
     defer { core.connectionLost("the connection was closed") }
     do throws(TLSEngine.Failure) {
-      try engine.send(core.output)
+      try send(context)
       engine.closeNotify()
     } catch {
       return close()

@@ -1,3 +1,4 @@
+internal import FramedCore
 internal import NIOCore
 internal import Synchronization
 
@@ -20,6 +21,10 @@ final class LoopExecutor: TaskExecutor {
   private let mailbox = Mutex(Mailbox())
   /// Of a server's loop.
   let handshakes = HandshakeTurns()
+  let readBuffers = ReadBuffers()
+  let writeBuffers = WriteBuffers()
+  /// Touched on the loop only.
+  nonisolated(unsafe) let blocks = BlockPool()
 
   init(_ loop: any EventLoop) {
     self.loop = loop

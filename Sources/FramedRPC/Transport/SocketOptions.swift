@@ -3,8 +3,6 @@ internal import NIOCore
 
 /// What both sides set on their sockets.
 enum SocketOptions {
-  /// Bursts are read in one call; idle connections hold no buffer between reads.
-  static let receiveBuffers = AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 8_192, maximum: 65_536)
   /// At most 64 KiB encrypted ahead of the socket.
   static let writeAhead = ChannelOptions.Types.WriteBufferWaterMark(low: Limits.writeAhead / 2, high: Limits.writeAhead)
 

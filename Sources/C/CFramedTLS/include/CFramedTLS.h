@@ -32,6 +32,9 @@ size_t framed_tls_unread(const framed_tls *tls);
 
 // Ciphertext for the peer.
 const uint8_t *framed_tls_output(const framed_tls *tls, size_t *count);
+// Until the next call, ciphertext goes to `memory` where it fits, and to the output where not. NULL ends it; returns how much went
+// there. The output must be empty.
+size_t framed_tls_direct(framed_tls *tls, void *memory, size_t room);
 // Everything in the output was taken.
 void framed_tls_clear_output(framed_tls *tls);
 // Gives back the memory of records that is not in use: an idle connection holds none.

@@ -59,7 +59,8 @@ private final class FuzzedConnection: ServerConnectionDelegate {
     if first & 1 != 0 { settings.abuse = nil }
     if first & 2 != 0 { settings.idleClose = .seconds(60) }
     self.settings = settings
-    connection = ServerConnection(settings: settings, now: .seconds(1_000), delegate: self, random: { $0 / 2 })
+    connection = ServerConnection(
+      settings: SharedSettings(settings), now: .seconds(1_000), delegate: self, random: { $0 / 2 })
     connection.transportEstablished()
     if first & 4 == 0 { receive(Limits.preface + frame { $0.appendHello(Hello().protobufBytes()) }) }
   }
@@ -150,7 +151,7 @@ private final class FuzzedConnection: ServerConnectionDelegate {
     guard !watches.isEmpty else { return }
     let stream = watches[operations.number() % watches.count]
     seq += 1
-    guard stream.latest != nil else {
+    guard stream.isLatest else {
       let what = operations.byte()
       if what % 8 == 0 {
         connection.finishStream(stream)
