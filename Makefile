@@ -44,7 +44,7 @@ fuzz: setup
 conformance: setup
 	@scripts/conformance
 
-## make sanitize      the transport's tests under the thread sanitizer
+## make sanitize      the transport's tests under the thread and the address sanitizer
 sanitize: setup
 	@scripts/sanitize
 

@@ -59,6 +59,13 @@ actor Session {
     await client?.close()
     client = nil
     target = nil
+    let made = try await anotherConnection()
+    client = made
+    return made
+  }
+
+  /// A connection of its own, which whoever asked for it closes.
+  func anotherConnection() async throws -> RPCClient {
     let found = try located()
     var configuration = ClientConfiguration(
       host: found.host, port: found.port,
@@ -70,9 +77,7 @@ actor Session {
     if found.hasToken, found.socket == nil { configuration.token = { found.token } }
     configuration.connectTimeout = min(.seconds(10), options.answerTimeout)
     configuration.agent = "terrane/" + ClientVersion.current
-    let made = try await RPCClient.connect(configuration)
-    client = made
-    return made
+    return try await RPCClient.connect(configuration)
   }
 
   /// One call. Every attempt carries the same request id, so trying again is safe; an attempt that the server did not start,

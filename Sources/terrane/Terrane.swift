@@ -34,7 +34,7 @@ struct Terrane: AsyncParsableCommand {
       RetryCommand.self, ReprocessCommand.self,
       DeleteCommand.self, UndeleteCommand.self, PurgeCommand.self, HealthCommand.self, CredentialsCommand.self,
       MetricsCommand.self, ServicesCommand.self,
-      DescribeCommand.self, CallCommand.self, AdminCommand.self, VersionCommand.self,
+      DescribeCommand.self, CallCommand.self, BenchCommand.self, AdminCommand.self, VersionCommand.self,
     ])
 }
 

@@ -91,3 +91,20 @@ def test_what_does_not_fit_is_said_by_its_place(server: Server, method: str, req
 def test_the_servers_refusals_are_told_as_ever(server: Server) -> None:
     answer = server.cli("call", "GetDataset", '{"dataset": {"name": {"dataset_id": "x", "resource_id": "y", "version_id": "z"}}}')
     assert answer.code == 4 and answer.problem["reason"] == "DATASET_NOT_FOUND"
+
+
+def test_bench_rpc_calls_a_method_again_and_again(server: Server) -> None:
+    counted = server.cli("bench-rpc", "Health/Check", "--connections", "2", "--in-flight", "4", "--seconds", "1").last
+    assert counted["method"] == "grpc.health.v1.Health/Check" and counted["calls"] > 8 and counted["failures"] == {}
+    assert 0 < counted["latency"]["p50_us"] <= counted["latency"]["p99_us"] <= counted["latency"]["longest_us"]
+    paced = server.cli("bench-rpc", "ListDatasets", '{"page_size": 1}', "--rate", "50", "--seconds", "1", json_output=False)
+    assert paced.code == 0 and "50 calls/s asked for" in paced.out and "  calls    50  " in paced.out, paced.out + paced.err
+
+
+def test_bench_rpc_says_what_cannot_be(server: Server) -> None:
+    stream = server.cli("bench-rpc", "WatchStatus")
+    assert stream.code == 2 and "stream" in stream.err
+    # Answered each time, but never with what was asked for.
+    nothing = server.cli("bench-rpc", "GetDataset", '{"dataset": {"dataset_key": "00"}}', "--seconds", "1")
+    assert nothing.code == 2 and sum(nothing.lines[0]["failures"].values()) > 0
+    assert server.cli("bench-rpc", "Health/Check", "--connections", "0").code == 2

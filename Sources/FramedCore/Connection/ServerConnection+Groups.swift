@@ -16,7 +16,7 @@ extension ServerConnection {
     guard stream.state == .running, stream.isLatest, stream.group == nil, !stream.latestFinishing else { return }
     stream.group = group
     stream.groupIndex = Int32(group.streams.count)
-    group.streams.append(stream)
+    group.streams.append(.passUnretained(stream))
     if let newest, newest.seq > stream.offered { offer(stream, newest) }
   }
 
@@ -52,15 +52,20 @@ extension ServerConnection {
     guard let group = stream.group else { return }
     stream.group = nil
     let last = group.streams.removeLast()
-    if last !== stream {
-      group.streams[Int(stream.groupIndex)] = last
-      last.groupIndex = stream.groupIndex
+    let place = stream.groupIndex
+    last._withUnsafeGuaranteedRef { last in
+      guard last !== stream else { return }
+      group.streams[Int(place)] = .passUnretained(last)
+      last.groupIndex = place
     }
     if group.cursor >= group.streams.count { group.cursor = 0 }
     // The order is another one now; who has the value already is passed over.
     if group.remaining > 0 { group.remaining = group.streams.count }
     if group.streams.isEmpty { group.emptied?() }
   }
+
+  /// A stream is looked at so many turns before its own: by then it is in the cache.
+  private static let ahead = 8
 
   /// Writes values of groups until `limit` bytes wait in the output.
   func writeGroups(upTo limit: Int) {
@@ -76,26 +81,43 @@ extension ServerConnection {
 
   private func write(_ value: LatestGroup.Value, of group: LatestGroup, upTo limit: Int) {
     let size = Int64(value.bytes.count)
-    // A frame of no bytes has an address, too.
+    // Nothing in the loop changes who belongs to the group, or the group's turn.
+    let (streams, before) = (group.streams, group.before)
+    var touched = group.touched
+    var (cursor, remaining) = (group.cursor, group.remaining)
     group.frame.withUnsafeBytes { frame in
-      while group.remaining > 0, output.count < limit {
-        let stream = group.streams[group.cursor]
-        group.cursor = group.cursor + 1 == group.streams.count ? 0 : group.cursor + 1
-        group.remaining -= 1
-        if stream.isClear, frame.count > 0 {
-          if stream.sendWindow.available < size, !stream.sendWindow.mayBegin(Int(size)) {
-            // The group keeps the value for it.
-            if stream.offered < value.seq { block(stream) }
-            continue
-          }
-          if stream.sendWindow.available >= size, let known = stream.pass(value.seq) {
-            write(frame, to: stream, isConflated: known < group.before, size: Int(size))
-            continue
-          }
+      while remaining > 0, output.count < limit {
+        let next = streams[cursor]
+        if cursor + Self.ahead < streams.count {
+          streams[cursor + Self.ahead]._withUnsafeGuaranteedRef { touched &+= $0.silence &+ UInt64($0.id) }
         }
-        if stream.isInSnapshot || stream.offered < value.seq { offer(stream, value) }
+        cursor = cursor + 1 == streams.count ? 0 : cursor + 1
+        remaining -= 1
+        next._withUnsafeGuaranteedRef { show(value, frame, before, size, to: $0) }
       }
     }
+    group.touched = touched
+    group.cursor = cursor
+    group.remaining = remaining
+  }
+
+  @inline(__always)
+  private func show(
+    _ value: LatestGroup.Value, _ frame: UnsafeRawBufferPointer, _ before: UInt64, _ size: Int64,
+    to stream: ServerStream
+  ) {
+    if stream.isClear, frame.count > 0 {
+      if stream.sendWindow.available < size, !stream.sendWindow.mayBegin(Int(size)) {
+        // The group keeps the value for it.
+        if stream.offered < value.seq { block(stream) }
+        return
+      }
+      if stream.sendWindow.available >= size, let known = stream.pass(value.seq) {
+        write(frame, to: stream, isConflated: known < before, size: Int(size))
+        return
+      }
+    }
+    if stream.isInSnapshot || stream.offered < value.seq { offer(stream, value) }
   }
 
   @inline(__always)

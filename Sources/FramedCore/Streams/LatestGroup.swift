@@ -21,7 +21,8 @@ package final class LatestGroup {
   /// Called when the last stream has left.
   package var emptied: (() -> Void)?
 
-  var streams: [ServerStream] = []
+  /// Held by their connection until they have left: counting references to each with each value would be a third of its cost.
+  var streams: [Unmanaged<ServerStream>] = []
   var value: Value?
   /// The value's DATA frame, for stream 0; empty where it is too large for one.
   var frame: [UInt8] = []
@@ -32,6 +33,8 @@ package final class LatestGroup {
   /// How many from the cursor on have not been looked at since the value came.
   var remaining = 0
   var isQueued = false
+  /// Of streams that were looked at ahead of their turn; means nothing.
+  var touched: UInt64 = 0
 
   package init() {}
 

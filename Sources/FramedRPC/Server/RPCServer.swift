@@ -82,6 +82,9 @@ public final class RPCServer: Sendable {
     guard socket.path.utf8.count <= UnixSocket.longestPath else {
       throw RuntimeError(.listen, "\(socket.path): the path of a socket has at most \(UnixSocket.longestPath) bytes")
     }
+    guard !UnixSocket.isServed(socket.path) else {
+      throw RuntimeError(.listen, "\(socket.path): another server listens there")
+    }
     let bootstrap = ServerBootstrap(group: group)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelOption(.maxMessagesPerRead, value: SocketReadBuffers.readsPerTurn)
@@ -135,7 +138,13 @@ public final class RPCServer: Sendable {
     let handler = FramedChannelHandler(
       engine: security, session: session, executor: executor, isServer: true, wait: .nanoseconds(Int64(wait)))
     session.channelHandler = handler
-    try channel.pipeline.syncOperations.addHandler(handler)
+    do {
+      try channel.pipeline.syncOperations.addHandler(handler)
+    } catch {
+      // The connection is gone already, and nobody will say so.
+      environment.clients.give(.connection, for: address)
+      throw error
+    }
     environment.metrics.accepted()
     let draining = state.withLock { state in
       state.sessions[ObjectIdentifier(session)] = session

@@ -11,7 +11,7 @@ public struct UnixSocket: Sendable {
     public var gid: UInt32
   }
 
-  /// At most 107 bytes. What a server that is gone has left there is replaced.
+  /// At most 107 bytes. What a server that is gone has left there is replaced; a server that listens there is not.
   public var path: String
   /// Whom a process stands for; `nil`: it is not let in.
   public var principal: @Sendable (Process) -> String?
@@ -23,6 +23,23 @@ public struct UnixSocket: Sendable {
 
   /// The longest path a socket can have.
   static let longestPath = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
+
+  /// Whether somebody takes connections there. What a server that is gone has left behind refuses them.
+  static func isServed(_ path: String) -> Bool {
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard bytes.count <= longestPath else { return false }
+    withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: bytes) }
+    let socket = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    guard socket >= 0 else { return false }
+    defer { close(socket) }
+    return withUnsafePointer(to: &name) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+      }
+    }
+  }
 
   /// Asks the kernel. On the channel's loop.
   static func process(of channel: any Channel) -> EventLoopFuture<Process> {

@@ -130,7 +130,7 @@ def response_keeps_its_slot(s: Server) -> None:
 @case(SERVER, is_long=True)
 def slow_consumer_latest(s: Server) -> None:
     """A watcher stands still while a thousand updates a second come: memory stays, and the last value of each key is right."""
-    seconds = 20.0
+    seconds = 60.0
     raw = s.connect(buffers=16_384)
     raw.call(1, "Watch", TopicRequest(topic="t").SerializeToString())
     s.streams("t", 1)
@@ -143,7 +143,7 @@ def slow_consumer_latest(s: Server) -> None:
         count += 100
         time.sleep(min(0.1, left))
     grown = s.program.memory() - before
-    assert count >= 5_000, f"only {count} updates"
+    assert count >= 15_000, f"only {count} updates"
     assert grown < 16 << 20, f"memory grew by {grown >> 20} MiB"
     s.publish("t", finish=True)
     newest: dict[str, bytes] = {}
