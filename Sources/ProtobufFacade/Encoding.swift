@@ -63,6 +63,8 @@ internal import CProtobufGuard
 package func packProtobuf(_ message: UnsafeRawPointer) -> [UInt8] {
   let c = message.assumingMemoryBound(to: ProtobufCMessage.self)
   let size = protobuf_c_message_get_packed_size(c)
+  // An array of no elements is one and the same everywhere, and making another writes to it.
+  guard size > 0 else { return [] }
   return [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
     initialized = protobuf_c_message_pack(c, buffer.baseAddress)
   }

@@ -18,7 +18,8 @@ package final class ByteQueue {
 
   package init() {}
 
-  deinit { drop() }
+  // Not to the pool: whoever lets go of a connection last need not be on its loop.
+  deinit { memory?.deallocate() }
 
   /// Bytes waiting.
   package var count: Int { @inline(__always) get { end - start } }

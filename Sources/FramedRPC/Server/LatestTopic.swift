@@ -34,27 +34,49 @@ public final class LatestTopic<Message: ProtobufMessage>: Sendable {
 
 /// A topic on each event loop that has streams of it.
 private final class TopicLoops: Sendable {
+  private struct Entry {
+    let loop: TopicLoop
+    /// Streams on their way to it.
+    var coming = 0
+  }
+
   private struct State {
-    var loops: [ObjectIdentifier: TopicLoop] = [:]
+    var entries: [ObjectIdentifier: Entry] = [:]
     /// For loops to come.
     var newest: LatestGroup.Value?
   }
 
   private let state = Mutex(State())
 
+  /// For one stream, whose arrival ``arrived(at:)`` says.
   func loop(of executor: LoopExecutor) -> TopicLoop {
     state.withLock { state in
-      if let known = state.loops[ObjectIdentifier(executor)] { return known }
-      let loop = TopicLoop(executor, newest: state.newest)
-      state.loops[ObjectIdentifier(executor)] = loop
-      return loop
+      let id = ObjectIdentifier(executor)
+      var entry = state.entries[id] ?? Entry(loop: TopicLoop(executor, of: self, newest: state.newest))
+      entry.coming += 1
+      state.entries[id] = entry
+      return entry.loop
+    }
+  }
+
+  func arrived(at loop: TopicLoop) {
+    state.withLock { $0.entries[ObjectIdentifier(loop.executor)]?.coming -= 1 }
+    emptied(loop)
+  }
+
+  /// A loop without streams is let go: it may end before the topic does. On the loop.
+  func emptied(_ loop: TopicLoop) {
+    guard loop.isEmpty else { return }
+    state.withLock { state in
+      let id = ObjectIdentifier(loop.executor)
+      if state.entries[id]?.coming == 0 { state.entries[id] = nil }
     }
   }
 
   func publish(_ value: LatestGroup.Value) {
     let loops = state.withLock { state in
       state.newest = value
-      return Array(state.loops.values)
+      return state.entries.values.map(\.loop)
     }
     for loop in loops { loop.publish(value) }
   }
@@ -69,14 +91,16 @@ private final class TopicLoop: @unchecked Sendable {
     let group: LatestGroup
   }
 
-  private let executor: LoopExecutor
+  let executor: LoopExecutor
+  private let topic: TopicLoops
   /// Published and not heard of on the loop yet: of several, the last will do.
   private let unheard = Mutex<LatestGroup.Value?>(nil)
   private var newest: LatestGroup.Value?
   private var members: [ObjectIdentifier: Member] = [:]
 
-  init(_ executor: LoopExecutor, newest: LatestGroup.Value?) {
+  init(_ executor: LoopExecutor, of topic: TopicLoops, newest: LatestGroup.Value?) {
     self.executor = executor
+    self.topic = topic
     self.newest = newest
   }
 
@@ -112,11 +136,19 @@ private final class TopicLoop: @unchecked Sendable {
       group = member.group
     } else {
       group = LatestGroup()
-      group.emptied = { [weak self] in self?.members[id] = nil }
+      group.emptied = { [weak self] in self?.left(id) }
       members[id] = Member(session: session, group: group)
     }
     connection.join(group, stream, newest: newest)
     // It was over before it came.
     if group.count == 0 { members[id] = nil }
+    topic.arrived(at: self)
+  }
+
+  var isEmpty: Bool { members.isEmpty }
+
+  private func left(_ id: ObjectIdentifier) {
+    members[id] = nil
+    topic.emptied(self)
   }
 }
