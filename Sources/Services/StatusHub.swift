@@ -167,9 +167,11 @@ public final class StatusHub: Sendable {
     let message = mapping.statusMessage(record, now: Clock.microseconds())
     let news = News(key: "\(record.key)", seq: UInt64(clamping: record.statusSeq))
     state.withLock { state in
-      guard var watched = state.watched[record.pk] else { return }
+      // Taken out while it changes: thousands of entries are not copied for one.
+      guard var watched = state.watched.removeValue(forKey: record.pk) else { return }
       if id == nil { tellAll(record, news, message, &watched, &state.outbox) }
-      for (entry, watcher) in watched.waiting where id == nil || id == entry {
+      for entry in id.map({ [$0] }) ?? Array(watched.waiting.keys) {
+        guard let watcher = watched.waiting[entry] else { continue }
         let send = record.statusSeq > watcher.known
         let ends = ends(watcher, with: record, after: max(watcher.known, watched.lastSeq))
         // What the client has already may be old: its own read says how things are.
@@ -185,7 +187,7 @@ public final class StatusHub: Sendable {
           watched.told[entry] = watcher
         }
       }
-      state.watched[record.pk] = watched.count == 0 ? nil : watched
+      if watched.count > 0 { state.watched[record.pk] = watched }
     }
     handOut()
   }
@@ -240,9 +242,10 @@ public final class StatusHub: Sendable {
 
   private func forget(_ pk: Int64, _ id: UInt64) {
     state.withLock { state in
-      state.watched[pk]?.waiting[id] = nil
-      state.watched[pk]?.told[id] = nil
-      if state.watched[pk]?.count == 0 { state.watched[pk] = nil }
+      guard var watched = state.watched.removeValue(forKey: pk) else { return }
+      watched.waiting[id] = nil
+      watched.told[id] = nil
+      if watched.count > 0 { state.watched[pk] = watched }
     }
   }
 }

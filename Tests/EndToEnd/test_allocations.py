@@ -65,7 +65,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     [
         ("grpc.health.v1.Health/Check", {"timeout_ms": 1_000}, 45),
         ("grpc.health.v1.Health/Check", {"request_id": os.urandom(16)}, 72),
-        ("Unary", {"timeout_ms": 1_000}, 92),
+        ("Unary", {"timeout_ms": 1_000}, 66),
     ],
     ids=["inline", "inline, metadata of its own", "with a task"],
 )

@@ -46,8 +46,36 @@ public final class ClientLimits: ClientPolicy {
     }
   }
 
-  private struct Use {
-    var counts = [0, 0, 0]
+  /// A class, so that counting is one look-up.
+  private final class Use {
+    private var connections = 0
+    private var streams = 0
+    private var handlers = 0
+
+    var isNothing: Bool { connections == 0 && streams == 0 && handlers == 0 }
+
+    subscript(_ resource: ClientResource) -> Int {
+      get {
+        switch resource {
+        case .connection: connections
+        case .stream: streams
+        case .handler: handlers
+        }
+      }
+      set {
+        switch resource {
+        case .connection: connections = newValue
+        case .stream: streams = newValue
+        case .handler: handlers = newValue
+        }
+      }
+    }
+
+    func take(_ resource: ClientResource, limit: Int) -> Bool {
+      guard self[resource] < limit else { return false }
+      self[resource] += 1
+      return true
+    }
   }
 
   private let address: Limits
@@ -66,18 +94,20 @@ public final class ClientLimits: ClientPolicy {
       case .principal: principal
       }
     return uses.withLock { uses in
-      let count = uses[key, default: Use()].counts[resource.rawValue]
-      guard count < limits.limit(of: resource) else { return false }
-      uses[key, default: Use()].counts[resource.rawValue] = count + 1
+      let limit = limits.limit(of: resource)
+      if let use = uses[key] { return use.take(resource, limit: limit) }
+      let use = Use()
+      guard use.take(resource, limit: limit) else { return false }
+      uses[key] = use
       return true
     }
   }
 
   public func give(_ resource: ClientResource, for key: ClientKey) {
     uses.withLock { uses in
-      guard var use = uses[key] else { return }
-      use.counts[resource.rawValue] -= 1
-      uses[key] = use.counts.allSatisfy { $0 == 0 } ? nil : use
+      guard let use = uses[key] else { return }
+      use[resource] -= 1
+      if use.isNothing { uses[key] = nil }
     }
   }
 }

@@ -39,10 +39,7 @@ final class ServerCall: @unchecked Sendable {
       } catch {
         reply = .status(self.session.status(of: error, context.method))
       }
-      self.onLoop {
-        $0.returned()
-        $0.connection.finish($0.stream, reply)
-      }
+      self.answer(reply)
     }
     keep(task)
   }
@@ -71,6 +68,15 @@ final class ServerCall: @unchecked Sendable {
       }
     }
     keep(task)
+  }
+
+  /// Of a unary call. Nearly every handler returns on the loop.
+  private func answer(_ reply: Reply) {
+    guard session.executor.isCurrent else { return onLoop { $0.answer(reply) } }
+    connection.now = FramedChannelHandler.clock
+    returned()
+    connection.finish(stream, reply)
+    session.changed()
   }
 
   /// The handler may have returned before its task was ours to keep. One that has returned is let go: a task that is held holds
