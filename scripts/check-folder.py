@@ -3,6 +3,8 @@
 A .shp with its siblings is one, a .zip is one. Of each: numberMatched + features dropped with a warning = the count of
 `ogrinfo -al -so`; GDAL's OGC API Features client reads it whole with equal attributes, with and without the trailing
 slash and without a word on standard error; pystac-client finds its item; a vector tile decodes to its features.
+Of a raster: the file that is served is a valid cloud-optimised GeoTIFF whose pixels agree with the source's (exactly, or by
+35 dB where the codec is lossy), its statistics agree with `gdalinfo -stats`, and a map tile of it is a picture.
 Where a file names no CRS, that is shown, and it is made again with --crs.
 Exit status: 0 all agree, 1 anything does not, 2 nothing to check.
 """
@@ -16,7 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Tests/EndToEnd"))
-from support import clients, features  # noqa: E402
+import rasterio  # noqa: E402
+from rio_cogeo.cogeo import cog_validate  # noqa: E402
+from support import clients, features, rasters  # noqa: E402
 from support.server import AS_ROOT, CONFIGURATION, Installation, Server  # noqa: E402
 
 SIBLINGS = {".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".idm", ".ind", ".fix"}
@@ -88,7 +92,11 @@ def check(server: Server, path: Path, name: str, crs: str | None, limit: float) 
         row.faults.append(f"exit {answer.code}: {answer.err[-300:]}")
         return row
     try:
-        compare(server, server.record(name), path, crs if options else None, row)
+        record = server.record(name)
+        if record["result"]["rasters"]:
+            compare_raster(server, record, path, row)
+        else:
+            compare(server, record, path, crs if options else None, row)
     except AssertionError as error:
         row.faults.append(str(error)[:500])
     return row
@@ -128,6 +136,44 @@ def compare(server: Server, record: dict, path: Path, crs: str | None, row: Row)
     item = clients.stac_item(server.public_url, record)
     row.stac = "found" if item else "missing"
     if not item:
+        row.faults.append("pystac-client does not find the item")
+
+
+def compare_raster(server: Server, record: dict, path: Path, row: Row) -> None:
+    [served] = record["result"]["rasters"]
+    reasons = {warning["reason"]: warning["count"] for warning in record["warnings"]}
+    treated = record["result"]["treatment"]["raster"]
+    row.said = ", ".join([row.said, *(f"{count} {reason}" for reason, count in reasons.items()), served["kind"], treated["compression"]]).strip(", ")
+    file = rasters.file_of(server, record)
+    valid, errors, warnings = cog_validate(file, strict=True)
+    if not valid:
+        row.faults.append(f"no valid cloud-optimised GeoTIFF: {errors + warnings}")
+    with rasterio.open(path) as before, rasterio.open(file) as after:
+        row.source, row.served = before.width * before.height, after.width * after.height
+        pixels = before.read(), after.read()
+        if treated["lossy"] and before.dtypes[0] == "uint8":
+            decibels = rasters.psnr(*pixels)
+            row.attributes = f"{decibels:.1f} dB"
+            if decibels < 35:
+                row.faults.append(f"the pixels differ by {decibels:.1f} dB")
+        elif treated["lossy"]:
+            off = float(abs(pixels[0].astype("float64") - pixels[1]).max())
+            row.attributes = f"{off:.2g} off"
+            if off > 0.0011:
+                row.faults.append(f"a value differs by {off}")
+        else:
+            row.attributes = "equal" if (pixels[0] == pixels[1]).all() else "differ"
+            if row.attributes == "differ":
+                row.faults.append("the pixels differ")
+    row.faults += rasters.statistics_faults(path, served["bands"])
+    box = served["bbox"]
+    column, line = clients.tile_at((box["west"] + box["east"]) / 2, (box["south"] + box["north"]) / 2, 8)
+    tile = server.get(served["tiles_url"].format(z=8, x=column, y=line))
+    row.tile = f"{len(tile.content)} B at z8"
+    if tile.status_code != 200 or not tile.content.startswith(b"\x89PNG"):
+        row.faults.append(f"the tile 8/{column}/{line} is {tile.status_code}")
+    row.stac = "found" if clients.stac_item(server.public_url, record) else "missing"
+    if row.stac == "missing":
         row.faults.append("pystac-client does not find the item")
 
 

@@ -34,6 +34,12 @@ public struct GeospatialError: Error, Sendable, Equatable {
     case tooManyColumns = "TOO_MANY_COLUMNS"
     case encodingError = "ENCODING_ERROR"
     case nullGeometryRefused = "NULL_GEOMETRY_REFUSED"
+    case tooManyBands = "TOO_MANY_BANDS"
+    case pixelTypeUnsupported = "PIXEL_TYPE_UNSUPPORTED"
+    case notGeoreferenced = "NOT_GEOREFERENCED"
+    case rasterEmpty = "RASTER_EMPTY"
+    case optionUnsuitable = "OPTION_UNSUITABLE"
+    case diskFull = "DISK_FULL"
     case countMismatch = "COUNT_MISMATCH"
     case readError = "READ_ERROR"
     case outOfMemory = "OUT_OF_MEMORY"
@@ -86,6 +92,12 @@ public enum WarningCode: String, Sendable, CaseIterable {
   case readerRemark = "READER_REMARK"
   case recordRejected = "RECORD_REJECTED"
   case rowRagged = "ROW_RAGGED"
+  /// At least nine tenths of a raster are nothing.
+  case mostlyNodata = "MOSTLY_NODATA"
+  /// Longitudes beyond 180 degrees are counted from the antimeridian.
+  case longitudesShifted = "LONGITUDES_SHIFTED"
+  /// Pixels that are no number, and not said to be nothing.
+  case notANumber = "NOT_A_NUMBER"
 }
 
 /// Warnings counted by reason, with the first few places of each.
@@ -112,9 +124,9 @@ public struct WarningTally: Sendable {
 
   /// Counts one more. `detail` is evaluated only while examples are still wanted.
   public mutating func add(
-    _ code: WarningCode, layer: String?, feature: Int64? = nil, detail: @autoclosure () -> String
+    _ code: WarningCode, layer: String?, feature: Int64? = nil, detail: @autoclosure () -> String, count: Int64 = 1
   ) {
-    entries[code, default: Entry()].count += 1
+    entries[code, default: Entry()].count += count
     if entries[code, default: Entry()].examples.count < Self.maximumExamples {
       entries[code, default: Entry()].examples.append(Example(layer: layer, feature: feature, detail: detail()))
     }

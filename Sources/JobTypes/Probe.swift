@@ -9,15 +9,19 @@ public struct ProbeParameters: Codable, Sendable, Equatable {
   /// Character encoding of text, for instance `ISO-8859-1`; nil: what the format says.
   public var encoding: String?
   public var csv: CSVOptions?
+  /// `raster`: the source is read as one; nil: as vectors.
+  public var expects: String?
 
   public init(
-    source: String, layers: [String] = [], crs: String? = nil, encoding: String? = nil, csv: CSVOptions? = nil
+    source: String, layers: [String] = [], crs: String? = nil, encoding: String? = nil, csv: CSVOptions? = nil,
+    expects: String? = nil
   ) {
     self.source = source
     self.layers = layers
     self.crs = crs
     self.encoding = encoding
     self.csv = csv
+    self.expects = expects
   }
 }
 
@@ -26,16 +30,19 @@ public struct ProbeResult: Codable, Sendable, Equatable {
   public var pin: SourcePin
   /// GDAL's short driver name, for instance `GPKG`.
   public var driver: String
-  /// `vector`; later `raster`, `large_raster`, …: which chain the planner takes.
+  /// `vector` or `raster`; later `large_raster`, …: which chain the planner takes.
   public var route: String
   /// Layers that are to be loaded, in order.
   public var layers: [ProbedLayer]
   /// Names of every layer of the source.
   public var allLayers: [String]
   public var versions: LibraryVersions
+  /// Of a raster: width × height of one band.
+  public var pixels: Int64?
 
   public init(
-    pin: SourcePin, driver: String, route: String, layers: [ProbedLayer], allLayers: [String], versions: LibraryVersions
+    pin: SourcePin, driver: String, route: String, layers: [ProbedLayer], allLayers: [String],
+    versions: LibraryVersions, pixels: Int64? = nil
   ) {
     self.pin = pin
     self.driver = driver
@@ -43,6 +50,7 @@ public struct ProbeResult: Codable, Sendable, Equatable {
     self.layers = layers
     self.allLayers = allLayers
     self.versions = versions
+    self.pixels = pixels
   }
 }
 

@@ -81,6 +81,19 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
   /// The reader failed on a record.
   case readError = "READ_ERROR"
 
+  // MARK: Rasters
+
+  /// More bands than a raster may have.
+  case tooManyBands = "TOO_MANY_BANDS"
+  /// Pixels of a type that cannot be shown (complex numbers).
+  case pixelTypeUnsupported = "PIXEL_TYPE_UNSUPPORTED"
+  /// The file does not say where its pixels lie.
+  case notGeoreferenced = "NOT_GEOREFERENCED"
+  /// At least 99 % of the pixels are nothing.
+  case rasterEmpty = "RASTER_EMPTY"
+  /// An option that does not suit the data, such as JPEG for heights.
+  case optionUnsuitable = "OPTION_UNSUITABLE"
+
   // MARK: Storing and verifying
 
   /// The database refused or lost a statement.
@@ -144,4 +157,10 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case recordRejected = "RECORD_REJECTED"
   /// Rows of a table with more or fewer values than its header.
   case rowRagged = "ROW_RAGGED"
+  /// At least nine tenths of a raster are nothing.
+  case mostlyNodata = "MOSTLY_NODATA"
+  /// Longitudes beyond 180 degrees are counted from the antimeridian.
+  case longitudesShifted = "LONGITUDES_SHIFTED"
+  /// Pixels that are no number, and not said to be nothing.
+  case notANumber = "NOT_A_NUMBER"
 }

@@ -6,6 +6,12 @@ public enum JobType {
   public static let ingestVector = "ingest_vector"
   /// Builds the STAC collection and item of a vector dataset. Writes nothing.
   public static let stacCatalogVectors = "stac_catalog_vectors"
+  /// Reads every block of a raster, and says what it is.
+  public static let validateRaster = "validate_raster"
+  /// Writes a raster as a cloud-optimised GeoTIFF.
+  public static let processRaster = "process_raster"
+  /// Builds the STAC collection and item of a raster dataset. Writes nothing.
+  public static let stacCatalogRaster = "stac_catalog_raster"
   /// Compares what is served in preview with what was loaded.
   public static let verify = "verify"
 }

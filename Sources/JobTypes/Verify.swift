@@ -5,9 +5,14 @@ public struct VerifyParameters: Codable, Sendable, Equatable {
   public var endpointPath: String
   /// Sent as `X-Terrane-Preview`; hex.
   public var previewToken: String
+  /// Of a raster dataset.
+  public var raster: VerifyRaster?
 
-  public init(collections: [VerifyCollection], endpointPath: String, previewToken: String) {
+  public init(
+    collections: [VerifyCollection] = [], endpointPath: String, previewToken: String, raster: VerifyRaster? = nil
+  ) {
     self.collections = collections
+    self.raster = raster
     self.endpointPath = endpointPath
     self.previewToken = previewToken
   }
@@ -42,6 +47,26 @@ public struct VerifyCollection: Codable, Sendable, Equatable {
     self.bbox = bbox
     self.columns = columns
     self.hasGeometry = hasGeometry
+  }
+}
+
+/// What a served raster must be.
+public struct VerifyRaster: Codable, Sendable, Equatable {
+  public var width: Int
+  public var height: Int
+  /// `uint8`, one for each band.
+  public var types: [String]
+  /// west, south, east, north in EPSG:4326.
+  public var bbox: [Double]
+  /// Id of the STAC item.
+  public var item: String
+
+  public init(width: Int, height: Int, types: [String], bbox: [Double], item: String) {
+    self.width = width
+    self.height = height
+    self.types = types
+    self.bbox = bbox
+    self.item = item
   }
 }
 

@@ -14,6 +14,8 @@ final class DataAPIProcess: Sendable {
     var host: String
     var port: Int
     var publicURL: String?
+    /// Folder of the served files.
+    var files: String
     /// libpq's variables.
     var database: [String: String]
   }
@@ -102,7 +104,7 @@ final class DataAPIProcess: Sendable {
     var arguments = [
       "-m", "terrane_dataapi", "--host", configuration.host, "--port",
       String(state.withLock { $0.port } ?? configuration.port),
-      "--exit-with-stdin",
+      "--exit-with-stdin", "--files", configuration.files,
     ]
     if let url = configuration.publicURL { arguments += ["--public-url", url] }
     for argument in arguments { cprocess_add_argument(request, argument) }

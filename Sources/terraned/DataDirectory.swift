@@ -1,4 +1,5 @@
 internal import CProcess
+internal import Datasets
 internal import Foundation
 
 /// DATA: who owns it, who holds it, and what lies where.
@@ -9,6 +10,9 @@ struct DataDirectory {
   var credentials: String { Self.credentials(of: path) }
   var cluster: String { Self.cluster(of: path) }
   var scratch: String { path + "/scratch" }
+  /// What is served as files: rasters.
+  var files: String { Self.files(of: path) }
+  var servedFiles: ServedFiles { ServedFiles(root: files) }
   var run: String { path + "/run" }
   var endpointFile: String { run + "/endpoint.json" }
 
@@ -16,15 +20,16 @@ struct DataDirectory {
   private var restoreMark: String { path + "/restoring" }
 
   static func credentials(of data: String) -> String { data + "/credentials" }
+  static func files(of data: String) -> String { data + "/files" }
   static func cluster(of data: String) -> String { data + "/postgresql/cluster" }
 
   /// Makes the folders, and takes the lock that lives as long as we do.
   /// - Parameter restoring: to be filled from a backup, then `finishRestore`.
   init(_ settings: Settings, restoring: Bool = false) throws {
     path = settings.data
-    for folder in ["", "/postgresql", "/scratch", "/run", "/credentials"] {
+    for folder in ["", "/postgresql", "/scratch", "/files", "/run", "/credentials"] {
       // Credentials lie in folders of their own modes; all a member of the group needs here is to walk through.
-      try Self.makeFolder(path + folder, mode: folder == "/postgresql" || folder == "/scratch" ? 0o700 : 0o755)
+      try Self.makeFolder(path + folder, mode: ["/postgresql", "/scratch", "/files"].contains(folder) ? 0o700 : 0o755)
     }
     var descriptor: Int32 = -1
     var holder: pid_t = 0

@@ -32,7 +32,7 @@ struct Server {
     }
 
     let database = try await Database.open(settings, directory, store, logger)
-    let python = DataAPIProcess(dataAPI(database), logger: Logger(label: "data-api"))
+    let python = DataAPIProcess(dataAPI(database, directory), logger: Logger(label: "data-api"))
     let parts: Parts
     do {
       let address = try await python.start()
@@ -78,10 +78,11 @@ struct Server {
     var eventLines: Task<Void, Never>
   }
 
-  private func dataAPI(_ database: Database) -> DataAPIProcess.Configuration {
+  private func dataAPI(_ database: Database, _ directory: DataDirectory) -> DataAPIProcess.Configuration {
     DataAPIProcess.Configuration(
       python: settings.python, package: settings.share + "/dataapi", host: settings.dataAPIHost,
       port: settings.dataAPIPort, publicURL: settings.publicURL,
+      files: directory.files,
       database: database.place.environment(DatabaseInstaller.dataAPIRole, database.logins.dataAPI))
   }
 
@@ -109,7 +110,7 @@ struct Server {
     let view = ServerView()
     let services = DatasetServices(
       registry: registry, access: access,
-      ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch),
+      ledger: LedgerScan(pool: database.connections.slow, scratch: directory.scratch, files: directory.servedFiles),
       sources: SourcePolicy(roots: settings.roots), health: readiness, metrics: metrics, view: view,
       publicURL: publicURL,
       epoch: epoch,
@@ -193,12 +194,14 @@ struct Server {
     var secret = [UInt8](repeating: 0, count: 32)
     for index in secret.indices { secret[index] = UInt8.random(in: .min ... .max) }
     return CoreMachine(
-      database: database.connections, settings: machine, jobTypes: DatasetJobs.definitions,
+      database: database.connections, settings: machine,
+      jobTypes: DatasetJobs.definitions(files: directory.servedFiles),
       delegate: DatasetChain(publicURL: publicURL, secret: secret, replacedWindow: settings.replacedWindow),
       statements: DatasetChain.statements,
       launcher: ProcessLauncher(
         ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),
-      garbage: [DatasetGarbage.tables], duties: duties.definitions, observer: events,
+      garbage: [DatasetGarbage.tables, DatasetGarbage.files(directory.servedFiles)], duties: duties.definitions,
+      observer: events,
       logger: Logger(label: "coremachine"))
   }
 

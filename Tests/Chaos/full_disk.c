@@ -7,7 +7,8 @@
  * them further fails with ENOSPC and is counted. As on a real disk, writing over what a file already has costs nothing. Space
  * that files give back is not given out again: a test lifts the limit by clearing `armed`.
  *
- * Only calls through the dynamic linker are seen. Buffered output of the C library is not (it writes by itself).
+ * Only calls through the dynamic linker are seen. Of buffered output that is fwrite, which GDAL writes with; what is still in
+ * the buffer may be counted more than once.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -138,6 +139,12 @@ ssize_t write(int fd, const void *bytes, size_t count) {
 }
 ssize_t writev(int fd, const struct iovec *parts, int count) {
   return may_grow(fd, -1, total(parts, count)) ? REAL(writev)(fd, parts, count) : -1;
+}
+
+size_t fwrite(const void *bytes, size_t size, size_t count, FILE *stream) {
+  off_t at = is_armed() ? ftello(stream) : -1;
+  if (at >= 0 && !may_grow(fileno(stream), at + (off_t)(size * count), 0)) return 0;
+  return REAL(fwrite)(bytes, size, count, stream);
 }
 
 #define PWRITE(name, offset_type)                                                 \

@@ -26,7 +26,8 @@ import Testing
       try await transaction.execute(
         script: "CREATE SCHEMA staging_t\(task)_a1; CREATE TABLE staging_t\(task)_a1.\(table) (fid bigint)")
     }
-    let adopt = try #require(DatasetJobs.definitions.first { $0.name == JobType.ingestVector }?.adopt)
+    let adopt = try #require(
+      DatasetJobs.definitions(files: ServedFiles(root: "/nowhere")).first { $0.name == JobType.ingestVector }?.adopt)
     @Sendable func run(attempt: Int32) async throws -> String {
       try await datasets.pool.transaction { transaction in
         try await adopt(

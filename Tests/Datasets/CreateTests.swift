@@ -167,6 +167,32 @@ import Testing
     // A member that is added to the spec has to be compared too.
     let members = [Mirror(reflecting: b.source), Mirror(reflecting: b.metadata), Mirror(reflecting: b.options)]
     #expect(members.reduce(0) { $0 + $1.children.count } == fields.count)
-    #expect(Mirror(reflecting: b).children.count == 4)
+    #expect(Mirror(reflecting: b).children.count == 5)
+  }
+
+  @Test func everyFieldOfARasterThatDiffersIsNamed() {
+    let a = DatasetSpec(raster: DatasetSpec.Raster(url: "file:///a.tif"), metadata: DatasetSpec.Metadata())
+    var b = a
+    b.raster = DatasetSpec.Raster(
+      url: "file:///b.tif", crs: "EPSG:1",
+      options: DatasetSpec.Raster.Options(
+        targetCRS: "EPSG:2", resolution: 3, resampling: "mode", compression: "lzw", generateStatistics: false,
+        buildOverviews: false, colormap: "viridis", rescale: [[0, 1]]))
+    let fields = b.fieldsDiffering(from: a)
+    #expect(fields == fields.sorted() && a.fieldsDiffering(from: a).isEmpty)
+    let members = [Mirror(reflecting: b.raster!), Mirror(reflecting: b.raster!.options)]
+    #expect(members.reduce(0) { $0 + $1.children.count } - 1 == fields.count)
+    #expect(fields.allSatisfy { $0.hasPrefix("spec.raster") })
+  }
+
+  @Test func aRasterIsKeptAsItWasAskedFor() async throws {
+    let datasets = try await TestDatasets.shared()
+    var spec = DatasetSpec(raster: DatasetSpec.Raster(url: "file:///a.tif"), metadata: DatasetSpec.Metadata())
+    spec.raster?.options.rescale = [[0, 100.5]]
+    #expect(try DatasetSpec(storedJSON: spec.storedJSON()) == spec)
+    let dataset = try await datasets.draft(spec: spec)
+    #expect(dataset.spec == spec && dataset.spec.sourceURL == "file:///a.tif")
+    let again = try await datasets.again(dataset, spec)
+    #expect(!again.created && again.dataset.pk == dataset.pk)
   }
 }

@@ -83,7 +83,7 @@ import Testing
   @Test func ledgerAndRealityAgree() async throws {
     let datasets = try await TestDatasets.shared()
     let published = try await datasets.published()
-    let scan = LedgerScan(pool: datasets.pool, scratch: "/nowhere")
+    let scan = LedgerScan(pool: datasets.pool, scratch: "/nowhere", files: ServedFiles(root: "/nowhere"))
     let mine = "d\(published.pk)_"
     func findings() async throws -> [LedgerScan.Finding] {
       let report = try await scan.run()

@@ -38,7 +38,7 @@ public final class TestDatasets: Sendable {
       version: "test")
     let logins = try await installer.install(on: administrator, logger: logger)
     // What CoreMachine.start() does.
-    for type in DatasetJobs.definitions {
+    for type in DatasetJobs.definitions(files: ServedFiles(root: "/nowhere")) {
       _ = try await administrator.query(
         "INSERT INTO coremachine.job_types (job_type, handler_version, first_stage, stage_count) VALUES ($1, $2, $3, $4)",
         [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import RETRY_WINDOW, big_count
+from support import rasters
 from support.server import AS_ROOT, CHECKOUT, Installation, Server
 from support.waiting import until
 
@@ -39,6 +40,8 @@ def backed_up(new_server: Callable[..., Server], sources: Path, big: Path, place
     """A server that was backed up while a load ran, worked on, and was lost with all its files."""
     server = new_server().start()
     record = server.ready("backup/world/v1", sources / "world.gpkg")
+    raster = server.ready("backup/raster/v1", rasters.write(sources / "backup.tif", rasters.picture(300)))
+    pixels = rasters.file_of(server, raster).read_bytes()
     deleted = server.ready("backup/deleted/v1", sources / "cycle_hire.geojson")
     assert server.cli("delete", "backup/deleted/v1").code == 0
     issued = server.installation.run(
@@ -56,7 +59,7 @@ def backed_up(new_server: Callable[..., Server], sources: Path, big: Path, place
     features = items(server, record)
     lost = {
         "record": record, "items": features, "late": late, "deleted": deleted, "position": watcher.events[-1],
-        "ports": (server.rpc_port, server.http_port),
+        "raster": raster, "pixels": pixels, "ports": (server.rpc_port, server.http_port),
     }  # fmt: skip
     server.destroy()
     return lost
@@ -75,6 +78,8 @@ def test_a_backup_brings_back_all_that_was_there(new_server: Callable[..., Serve
     # The history of changes is another one.
     assert record["status"] == "ready" and changed == {"epoch"}, changed
     assert items(server, record) == backed_up["items"]
+    assert rasters.file_of(server, backed_up["raster"]).read_bytes() == backed_up["pixels"]
+    assert server.get(backed_up["raster"]["result"]["endpoint"] + "/preview.png").status_code == 200
     # What came after the backup is not there, and can be made.
     assert server.cli("get", "backup/late/v1").code == 4
     # What was deleted is, and comes back.

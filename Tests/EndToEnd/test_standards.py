@@ -13,17 +13,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import samples
+from support import rasters, samples
 from support.server import Server
 
 SECONDS = int(os.environ.get("TERRANE_FUZZ_SECONDS", "15"))
 REPEATABLE = [] if "TERRANE_FUZZ_SECONDS" in os.environ else ["--generation-deterministic"]
 VECTOR = "/api/data/standards/places/v1"
+RASTER = "/api/data/standards/heights/v1"
 
 
 @pytest.fixture(scope="module")
 def served(server: Server, sources: Path) -> Server:
-    """Two datasets, the second of two layers; none of it further north than a box around it may be."""
+    """Two datasets of vectors, the second of two layers, and a raster; none further north than a box around it may be."""
     places = samples.geojson(sources / "standards.geojson", samples.places(170))
     server.ready("standards/places/v1", places)
     layered = sources / "standards.gpkg"
@@ -31,6 +32,7 @@ def served(server: Server, sources: Path) -> Server:
     samples.ogr2ogr("-update", "-nln", "second", layered, places)
     samples.readable(layered)
     server.ready("standards/layered/v1", layered)
+    server.ready("standards/heights/v1", rasters.write(sources / "standards.tif", rasters.heights(1200), units="m"))
     return server
 
 
@@ -49,11 +51,14 @@ def document(server: Server, path: str, under: str, known: dict[str, str]) -> di
     return {**described, "paths": paths, "servers": [{"url": server.public_url + under}]}
 
 
-@pytest.mark.parametrize("family", ["vector", "stac"])
+@pytest.mark.parametrize("family", ["vector", "raster", "stac"])
 def test_no_request_makes_the_data_api_fail(served: Server, tmp_path: Path, family: str):
     if family == "vector":
         known = {"collectionId": "standards", "itemId": "7", "tileMatrixSetId": "WebMercatorQuad"}
         described = document(served, f"{VECTOR}/api", VECTOR, known)
+    elif family == "raster":
+        box = {"minx": "9.01", "miny": "49.6", "maxx": "9.05", "maxy": "49.64", "lon": "9.03", "lat": "49.62"}
+        described = document(served, f"{RASTER}/api", RASTER, {"tileMatrixSetId": "WebMercatorQuad", **box})
     else:
         known = {"collection_id": "default:standards:places", "item_id": "v1"}
         described = document(served, "/stac/api", "", known)

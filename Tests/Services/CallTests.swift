@@ -89,7 +89,7 @@ import Testing
     try await refused(.invalidArgument, "RESERVED_VERSION", "name.version_id") { $0.name?.versionID = "latest" }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec") { $0.spec = nil }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.type") { $0.spec?.type = .unspecified }
-    try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .raster }
+    try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .rasterCollection }
     try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .largeRaster }
     try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .unrecognized(99) }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.vector.url") { $0.spec?.source = nil }
@@ -105,6 +105,38 @@ import Testing
     }
     try await refused(.invalidArgument, "SOURCE_INVALID", "spec.vector.url") {
       $0.spec?.source = .vector(VectorSource(url: "/data/a.gpkg"))
+    }
+    // What a type has no use for is not dropped in silence.
+    try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.raster.url") { $0.spec?.type = .raster }
+    try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.raster_options") {
+      $0.spec?.rasterOptions = RasterOptions()
+    }
+    let raster: (inout CreateDatasetRequest) -> Void = {
+      $0.spec?.type = .raster
+      $0.spec?.source = .raster(RasterSource(url: "file:///data/a.tif"))
+    }
+    try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.vector_options") {
+      raster(&$0)
+      $0.spec?.vectorOptions = VectorOptions(maxRejects: 1)
+    }
+    try await refused(.invalidArgument, "SOURCE_OUTSIDE_ROOTS", "spec.raster.url") {
+      raster(&$0)
+      $0.spec?.source = .raster(RasterSource(url: "file:///etc/passwd.tif"))
+    }
+    let wrong: [(String, RasterOptions)] = [
+      ("resolution", RasterOptions(resolution: -1)), ("resolution", RasterOptions(resolution: .nan)),
+      ("resampling", RasterOptions(resampling: .unrecognized(77))),
+      ("compression", RasterOptions(compression: .unrecognized(77))), ("colormap", RasterOptions(colormap: "A/b")),
+      ("rescale", RasterOptions(rescale: [ValueRange(minimum: 2, maximum: 2)])),
+      ("rescale", RasterOptions(rescale: [ValueRange(minimum: 0, maximum: .infinity)])),
+      ("rescale", RasterOptions(rescale: Array(repeating: ValueRange(minimum: 0, maximum: 1), count: 101))),
+      ("target_crs", RasterOptions(targetCrs: String(repeating: "x", count: 16_385))),
+    ]
+    for (field, options) in wrong {
+      try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.raster_options.\(field)") {
+        raster(&$0)
+        $0.spec?.rasterOptions = options
+      }
     }
     try await refused(.unimplemented, "OPTION_UNSUPPORTED", "spec.visibility") { $0.spec?.visibility = .private }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.metadata.title") {

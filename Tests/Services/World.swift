@@ -63,7 +63,8 @@ final class World: Sendable {
     let view = ServerView()
     services = DatasetServices(
       registry: datasets.registry, access: access,
-      ledger: LedgerScan(pool: datasets.pool, scratch: root + "/scratch"), sources: SourcePolicy(roots: ["/data"]),
+      ledger: LedgerScan(pool: datasets.pool, scratch: root + "/scratch", files: ServedFiles(root: root + "/files")),
+      sources: SourcePolicy(roots: ["/data"]),
       health: Readiness(checks: []), metrics: metrics, view: view, publicURL: Self.publicURL, epoch: Self.epoch,
       logger: logger)
     var configuration = ServerConfiguration(

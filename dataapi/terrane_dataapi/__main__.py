@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=7480, help="0: any free port")
     parser.add_argument("--public-url", help="what links begin with; default http://HOST:PORT")
+    parser.add_argument("--files", help="folder of the served files; default: none are served")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when stdin ends")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--access-log", action="store_true", help="one line for every request")
@@ -79,7 +80,7 @@ def main() -> int:
 
     public_url = arguments.public_url or f"http://{_address(listener)}"
     config = uvicorn.Config(
-        application.build(public_url),
+        application.build(public_url, arguments.files),
         log_config=None,
         access_log=arguments.access_log,
         server_header=False,

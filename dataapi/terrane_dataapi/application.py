@@ -9,12 +9,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import catalog, dispatch, site
 from .database import DOWNLOAD, Pool
 from .origin import PublicOrigin
+from .raster import RasterApplication
 from .registry import Registry
 from .vector import VectorApplication
 
 
-def build(public_url: str) -> ASGIApp:
-    """The data API. Needs PGHOST and its like in the environment; connects when first asked for something."""
+def build(public_url: str, files_folder: str | None = None) -> ASGIApp:
+    """The data API. Needs PGHOST and its like in the environment; connects when first asked for something.
+
+    `files_folder` holds what is served as files (rasters); without one no raster is.
+    """
     lookups = Pool("routes", search_path="serving", size=2)
     tables = Pool("vector", search_path="public", size=2)
     # Whoever takes a whole table has time; the processors are for those who look at it.
@@ -34,9 +38,10 @@ def build(public_url: str) -> ASGIApp:
 
     registry = Registry(lookups)
     vector = VectorApplication(tables, files)
-    # Raster and mosaic datasets: one more entry each, an application that reads `scope["state"]["route"]`.
-    datasets = dispatch.Datasets(registry, {"vector": vector})
-    front = site.build(registry, vector.app)
+    raster = RasterApplication(files_folder)
+    # Mosaics: one more entry, an application that reads `scope["state"]["route"]`.
+    datasets = dispatch.Datasets(registry, {"vector": vector, "raster": raster})
+    front = site.build(registry, [vector.app, raster.app])
     front.router.lifespan_context = lifespan
     return PublicOrigin(_Parts(datasets, catalog.CatalogApplication(stac), front), public_url)
 

@@ -92,7 +92,7 @@ def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
     names = {name for name, _ in headers}
 
     async def wrapped(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 200:
+        if message["type"] == "http.response.start" and message["status"] in (200, 204, 206):
             kept = [(n, v) for n, v in message.get("headers", []) if n.lower() not in names]
             message = {**message, "headers": kept + headers}
         elif message["type"] == "http.response.start":

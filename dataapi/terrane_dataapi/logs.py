@@ -46,3 +46,6 @@ def configure(level: str) -> None:
     logging.getLogger("tipg").setLevel(logging.CRITICAL)
     logging.getLogger("stac_fastapi").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
+    # A line for every tile, and every remark of the reader about what it makes good itself.
+    logging.getLogger("titiler").setLevel(logging.WARNING)
+    logging.getLogger("rasterio").setLevel(logging.ERROR)

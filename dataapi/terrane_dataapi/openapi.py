@@ -21,20 +21,22 @@ def of_dataset(app: FastAPI, route: Route, url: str) -> dict[str, Any]:
     return document
 
 
-def of_server(site: FastAPI, vector: FastAPI, url: str) -> dict[str, Any]:
-    """The site's document with the endpoints of a vector dataset under the path that names one."""
+def of_server(site: FastAPI, kinds: list[FastAPI], url: str) -> dict[str, Any]:
+    """The site's document with the endpoints of each kind of dataset under the path that names one."""
     document = copy.deepcopy(site.openapi())
-    datasets = vector.openapi()
     named = [
         {"name": name, "in": "path", "required": True, "description": text, "schema": _ID} for name, text in _PARTS
     ]
     prefix = "/api/data/" + "/".join(f"{{{name}}}" for name, _ in _PARTS)
-    for path, operations in datasets["paths"].items():
-        told = copy.deepcopy(operations)
-        for operation in told.values():
-            operation["parameters"] = named + operation.get("parameters", [])
-        document["paths"][prefix + path] = told
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(datasets.get("components", {}).get("schemas", {}))
+    for kind in kinds:
+        datasets = kind.openapi()
+        for path, operations in datasets["paths"].items():
+            told = copy.deepcopy(operations)
+            for operation in told.values():
+                operation["parameters"] = named + operation.get("parameters", [])
+            # The landing page and its like are the same for every kind.
+            document["paths"].setdefault(prefix + path, told)
+        schemas.update(datasets.get("components", {}).get("schemas", {}))
     document["servers"] = [{"url": url}]
     return document

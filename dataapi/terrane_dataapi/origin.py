@@ -41,11 +41,11 @@ _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Link, ETag"),
+    (b"access-control-expose-headers", b"Link, ETag, Content-Range, Accept-Ranges, Content-Bbox, Content-Crs"),
 ]
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type, If-None-Match"),
+    (b"access-control-allow-headers", b"Content-Type, If-None-Match, Range"),
     (b"access-control-max-age", b"600"),
     (b"content-length", b"0"),
 ]
@@ -114,6 +114,8 @@ class PublicOrigin:
         return {
             **scope,
             "method": "GET" if scope["method"] == "HEAD" else scope["method"],
+            # For what would read a large file only to throw it away.
+            "state": {**scope.get("state", {}), "bodyless": scope["method"] == "HEAD"},
             "scheme": self._scheme,
             "headers": headers,
             "root_path": self._prefix,

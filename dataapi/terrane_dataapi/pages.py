@@ -29,6 +29,16 @@ def _day(value: datetime.datetime | None) -> str:
     return "" if value is None else f"{value.day} {value:%B %Y}"
 
 
+def _extents(bbox: list[float] | None) -> list[list[float]]:
+    """A box as boxes that a map can hold: two where it crosses the antimeridian."""
+    if bbox is None:
+        return []
+    west, south, east, north = bbox
+    if west <= east:
+        return [[west, south, east, north]]
+    return [box for box in ([west, south, 180, north], [-180, south, east, north]) if box[0] < box[2]]
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
@@ -62,6 +72,7 @@ _environment.filters |= {
     "number": _number,
     "day": _day,
     "cell": _cell,
+    "extents": _extents,
     "segment": lambda text: quote(str(text), safe=""),
 }
 TEMPLATES = Jinja2Templates(env=_environment, context_processors=[_page_context])

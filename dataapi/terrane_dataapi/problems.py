@@ -16,6 +16,9 @@ from stac_fastapi.types import errors as stac_errors
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rio_tiler import errors as rio_errors
 from tipg import errors as tipg_errors
 
 from .database import DatabaseBusy
@@ -105,7 +108,7 @@ def _from_database(error: asyncpg.PostgresError, request: Request) -> Problem | 
     return None
 
 
-_TIPG: dict[type[Exception], tuple[int, str]] = {
+_NAMED: dict[type[Exception], tuple[int, str]] = {
     tipg_errors.NotFound: (404, "NOT_FOUND"),
     tipg_errors.InvalidBBox: (400, "INVALID_PARAMETER"),
     tipg_errors.InvalidDatetime: (400, "INVALID_PARAMETER"),
@@ -116,6 +119,9 @@ _TIPG: dict[type[Exception], tuple[int, str]] = {
     tipg_errors.MissingGeometryColumn: (404, "NO_GEOMETRY"),
     tipg_errors.MissingDatetimeColumn: (400, "NO_DATETIME"),
     tipg_errors.NoPrimaryKey: (404, "NOT_FOUND"),
+    rio_errors.PointOutsideBounds: (404, "OUTSIDE"),
+    # What rio-tiler names is about what was asked for.
+    rio_errors.RioTilerError: (400, "INVALID_PARAMETER"),
     stac_errors.NotFoundError: (404, "NOT_FOUND"),
     stac_errors.InvalidQueryParameter: (400, "INVALID_PARAMETER"),
 }
@@ -132,9 +138,16 @@ def translate(error: Exception, request: Request) -> Problem:
         status = 400 if error.status_code == 422 else error.status_code
         reason = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "INVALID_PARAMETER"}.get(status, "HTTP_ERROR")
         return Problem(status, reason, str(error.detail)[:_TEXT])
-    for kind, (status, reason) in _TIPG.items():
+    for kind, (status, reason) in _NAMED.items():
         if isinstance(error, kind):
             return Problem(status, reason, _said(error) or HTTPStatus(status).phrase)
+    if isinstance(error, CPLE_BaseError):
+        # GDAL on coordinates and reference systems of the request; what concerns the file comes as RasterioIOError.
+        return Problem(400, "INVALID_PARAMETER", _said(error))
+    if isinstance(error, RasterioError):
+        # The file was there a moment ago, and is our own: a disk that fails, or a build that was just removed.
+        log.error("raster cannot be read", exc_info=error, extra={"path": request.url.path, "query": request.url.query[:500]})
+        return Problem(503, "RASTER_UNAVAILABLE", "The raster cannot be read at the moment.", retry_after=5)
     if isinstance(error, DatabaseBusy):
         return Problem(503, "DATABASE_BUSY", "Too many requests at once.", retry_after=2)
     if isinstance(error, asyncpg.PostgresError) and (problem := _from_database(error, request)):
@@ -173,7 +186,7 @@ def install(app: FastAPI, page: Page | None = None) -> None:
 
     app.exception_handlers.clear()
     kinds = [Problem, HTTPException, RequestValidationError, asyncpg.PostgresError, asyncpg.InterfaceError]
-    kinds += [DatabaseBusy, OSError, TimeoutError, *_TIPG]
+    kinds += [DatabaseBusy, CPLE_BaseError, RasterioError, OSError, TimeoutError, *_NAMED]
     for kind in kinds:
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, handler)

@@ -6,6 +6,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .database import Pool
 
@@ -65,8 +66,22 @@ class ServedCollection:
 
 
 @dataclass(frozen=True)
+class ServedRaster:
+    """One served file: a row of serving.rasters. It belongs to a build, so it never changes."""
+
+    id: str
+    title: str
+    # Below the folder of served files.
+    file: str
+    bytes: int
+    bbox: list[float] | None
+    # `raster`: what it is; `rendering`: how it is shown.
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Route:
-    """A row of serving.routes and its collections."""
+    """A row of serving.routes with its collections and rasters."""
 
     name: Name
     dataset_pk: int
@@ -82,6 +97,9 @@ class Route:
     stac_item: str | None
     published_at: datetime | None
     collections: list[ServedCollection] = field(default_factory=list)
+    rasters: list[ServedRaster] = field(default_factory=list)
+    # The build's STAC item, also before it is in the catalogue.
+    item: dict[str, Any] | None = None
 
     @property
     def feature_count(self) -> int:
@@ -102,7 +120,7 @@ class Route:
             self.stac_item,
             self.published_at,
         )
-        return hashlib.sha256(repr((described, self.collections)).encode()).digest()
+        return hashlib.sha256(repr((described, self.collections, self.rasters)).encode()).digest()
 
 
 _COLUMNS = """
@@ -115,7 +133,12 @@ SELECT {_COLUMNS},
       'id', c.collection_id, 'schema_name', c.schema_name, 'table_name', c.table_name,
       'geometry_type', c.geometry_type, 'title', c.title, 'description', c.description,
       'feature_count', c.feature_count, 'bbox', c.bbox) ORDER BY c.position, c.collection_id), '[]')
-   FROM serving.collections c WHERE c.dataset_pk = r.dataset_pk AND c.build = r.build) AS collections
+   FROM serving.collections c WHERE c.dataset_pk = r.dataset_pk AND c.build = r.build) AS collections,
+  (SELECT coalesce(json_agg(json_build_object(
+      'id', s.raster_id, 'title', s.title, 'file', s.file, 'bytes', s.bytes, 'bbox', s.bbox, 'details', s.details)
+      ORDER BY s.position, s.raster_id), '[]')
+   FROM serving.rasters s WHERE s.dataset_pk = r.dataset_pk AND s.build = r.build) AS rasters,
+  r.item
 FROM serving.routes r
 WHERE r.namespace = $1 AND r.dataset_id = $2 AND r.resource_id = $3 AND r.version_id = $4
   AND (r.preview_token_sha256 IS NOT NULL) = $5
@@ -154,6 +177,8 @@ def _route(row) -> Route:
         stac_item=row["stac_item"],
         published_at=row["published_at"],
         collections=[ServedCollection(**c) for c in row["collections"]],
+        rasters=[ServedRaster(**r) for r in row.get("rasters") or []],
+        item=row.get("item"),
     )
 
 

@@ -11,10 +11,10 @@ from .registry import Registry
 PAGE = 50
 
 
-def build(registry: Registry, vector: FastAPI) -> FastAPI:
+def build(registry: Registry, kinds: list[FastAPI]) -> FastAPI:
     app = FastAPI(
         title="Terrane data API",
-        description="Published datasets as OGC API Features and Tiles. The STAC catalogue has a document of its own.",
+        description="Published datasets: vectors as OGC API Features and Tiles, rasters as map tiles and files. The STAC catalogue has a document of its own.",
         version=__version__,
         openapi_url=None,
         docs_url=None,
@@ -60,7 +60,7 @@ def build(registry: Registry, vector: FastAPI) -> FastAPI:
 
     @app.get("/openapi.json", name="openapi", include_in_schema=False)
     async def definition(request: Request) -> Response:
-        return JSONResponse(openapi.of_server(app, vector, str(request.base_url).rstrip("/")))
+        return JSONResponse(openapi.of_server(app, kinds, str(request.base_url).rstrip("/")))
 
     @app.get("/docs", name="swagger_ui_html", include_in_schema=False)
     async def documentation(request: Request) -> Response:

@@ -34,8 +34,15 @@ def cluster() -> Iterator[clusters.Cluster]:
 
 
 @pytest.fixture(scope="session")
-def published(cluster: clusters.Cluster) -> None:
+def files(tmp_path_factory) -> Path:
+    """The folder of served files."""
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="session")
+def published(cluster: clusters.Cluster, files: Path) -> None:
     with cluster.connect() as connection:
+        samples.publish_raster(connection, files)
         samples.places(connection, 10, 1200)
         samples.publish_places(connection, 10, 1200)
         samples.publish_mixed(connection)
@@ -90,17 +97,17 @@ def end(service: Service) -> int:
 
 
 @pytest.fixture(scope="session")
-def service(cluster, published, tmp_path_factory) -> Iterator[Service]:
+def service(cluster, published, files, tmp_path_factory) -> Iterator[Service]:
     """At a public URL of its own: what a proxy in front would see."""
-    running = launch(cluster, tmp_path_factory.mktemp("public") / "log", "--public-url", PUBLIC_URL)
+    running = launch(cluster, tmp_path_factory.mktemp("public") / "log", "--public-url", PUBLIC_URL, "--files", str(files))
     yield running
     assert end(running) == 0
 
 
 @pytest.fixture(scope="session")
-def local(cluster, published, tmp_path_factory) -> Iterator[Service]:
+def local(cluster, published, files, tmp_path_factory) -> Iterator[Service]:
     """At its own address, for clients that follow links."""
-    running = launch(cluster, tmp_path_factory.mktemp("local") / "log")
+    running = launch(cluster, tmp_path_factory.mktemp("local") / "log", "--files", str(files))
     yield running
     assert end(running) == 0
 

@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+from pathlib import Path
 
+import numpy as np
 import psycopg
+import rasterio
+from rasterio.transform import from_origin
 
 PREVIEW_TOKEN = "5e" * 32
 
 # name: (namespace, dataset, resource, version, dataset_pk, build)
 PLACES = ("default", "places", "cities", "v1.0", 1, 10)
+HILLS = ("default", "hills", "heights", "v1", 3, 30)
 MIXED = ("survey-2", "field.work", "site_A", "2025-01", 2, 20)
 
 _PLACES = """
@@ -111,3 +116,30 @@ def catalogue(admin: psycopg.Connection) -> None:
         }  # fmt: skip
         admin.execute("SELECT pgstac.upsert_item(%s::text::jsonb)", (json.dumps(item),))
     admin.execute("RESET search_path")
+
+
+def publish_raster(admin: psycopg.Connection, files: Path) -> None:
+    """Two bands of whole numbers from 0 to 998, tiled, in a system of metres."""
+    name = "3/30/1-1.tif"
+    (files / name).parent.mkdir(parents=True)
+    y, x = np.mgrid[0:600, 0:600]
+    pixels = np.stack([(x + y) % 999, (x * y) % 777]).astype("uint16")
+    with rasterio.open(
+        files / name, "w", driver="GTiff", count=2, height=600, width=600, dtype="uint16", crs="EPSG:32632",
+        transform=from_origin(500_000, 5_500_000, 100, 100), tiled=True, blockxsize=256, blockysize=256,
+    ) as file:  # fmt: skip
+        file.write(pixels)
+    band = {"type": "uint16", "colour": "gray", "unit": "", "description": "",
+            "statistics": {"minimum": 0, "maximum": 998, "mean": 499, "standardDeviation": 288, "validShare": 1}}  # fmt: skip
+    details = {
+        "raster": {"width": 600, "height": 600, "kind": "continuous", "crs": "EPSG:32632", "bands": [band, {**band, "colour": "undefined"}]},
+        "rendering": {"bands": [1], "rescale": [[0, 998], [10, 500.5]], "colormap": "viridis"},
+    }
+    box = [9.0, 49.11, 9.83, 49.66]
+    route(admin, HILLS, [], title="Hills <i>of</i> nowhere", stac_collection="default:hills:heights")
+    admin.execute("UPDATE serving.routes SET kind = 'raster', bbox = %s, item = %s WHERE dataset_pk = 3", (box, json.dumps({
+        "type": "Feature", "stac_version": "1.1.0", "id": "v1", "collection": "default:hills:heights", "properties": {}, "assets": {}})))
+    admin.execute(
+        "INSERT INTO serving.rasters VALUES (3, 30, 'raster', 0, 'Hills', %s, %s, %s, %s)",
+        (name, (files / name).stat().st_size, box, json.dumps(details)),
+    )

@@ -36,3 +36,16 @@ def test_a_collection_without_geometry_has_pages_without_a_map(chromium, local, 
             visit = go(f"{local.url}{MIXED}/{path}")
             assert visit.page.locator("[data-map]").count() == 0
             assert visit.overflows() <= 0, path
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_raster_is_on_the_map_and_tells_its_values(chromium, local, width):
+    with browser.visit(chromium, width=width) as go:
+        visit = go(f"{local.url}/api/data/hills/heights/v1/").wait_for_map()
+        assert visit.overflows() <= 0
+        assert visit.colours() > 200, "it is drawn"
+        box = visit.page.locator("[data-map]").bounding_box()
+        visit.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        popup = visit.page.locator(".maplibregl-popup td")
+        popup.first.wait_for(timeout=10_000)
+        assert popup.count() == 2 and popup.first.inner_text().replace(".0", "").isdigit()

@@ -62,7 +62,9 @@ public struct StatusLine: Sendable {
     switch step {
     case "probe": return "looking at the source"
     case "ingest_vector": return "loading features"
-    case "stac_catalog_vectors": return "writing the catalogue"
+    case "validate_raster": return "reading every pixel"
+    case "process_raster": return "writing the raster"
+    case "stac_catalog_vectors", "stac_catalog_raster": return "writing the catalogue"
     case "verify": return "checking what is served"
     default: return TerminalText.sanitised(step).replacing("_", with: " ")
     }

@@ -40,6 +40,10 @@ public struct DatasetReport: Sendable {
       block.line(heading(dataset))
       return block.text
     }
+    guard result.rasters.isEmpty else {
+      return RasterReport(columns: columns).text(
+        dataset, result, heading: heading(dataset) + took(dataset), end: end(dataset))
+    }
     let size = Quantity.count(result.featureCount, "feature")
     let collections = Quantity.count(Int64(result.collections.count), "collection")
     block.line("\(heading(dataset))  \(size) in \(collections)\(took(dataset))")
@@ -61,6 +65,12 @@ public struct DatasetReport: Sendable {
     }
     if result.collections.count > 50 { block.line("    and \(result.collections.count - 50) more") }
     treatment(dataset, result, into: &block)
+    return block.text + end(dataset)
+  }
+
+  /// What goes on beside what is served, or went wrong.
+  private func end(_ dataset: Dataset) -> String {
+    var block = TextBlock(columns: columns)
     if dataset.status == .updating, let progress = dataset.progress {
       block.line()
       block.fact("Update", StatusLine(unicode: unicode).plain(DatasetStatus(of: dataset, progress: progress)))

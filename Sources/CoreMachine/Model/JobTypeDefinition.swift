@@ -12,6 +12,8 @@ public struct JobTypeDefinition: Sendable {
   public var publishes: Bool
   /// Whether its tasks get a staging schema and a login of their own.
   public var needsDatabase: Bool
+  /// Things on this machine that an attempt's adoption will make: named in the ledger, and committed, before it begins.
+  public var intends: (@Sendable (AttemptIdentity) -> [LedgerIntent])?
   /// Runs after a task reported success and before it is marked done, in one transaction fenced by (task, attempt): takes
   /// over what the child made and writes ledger rows PRESENT (`coremachine.ledger_present`, before the DDL it speaks of).
   /// Answers the result to store. May run again for a later attempt, so it replaces what it finds under its names.
@@ -21,6 +23,7 @@ public struct JobTypeDefinition: Sendable {
   public init(
     name: String, handlerVersion: Int = 1, stages: [StageDefinition] = [StageDefinition(name: "run")],
     publishes: Bool = false, needsDatabase: Bool = false,
+    intends: (@Sendable (AttemptIdentity) -> [LedgerIntent])? = nil,
     adopt: (@Sendable (AdoptionContext) async throws -> String)? = nil
   ) {
     precondition(!stages.isEmpty, "a job type has at least one stage")
@@ -29,11 +32,38 @@ public struct JobTypeDefinition: Sendable {
     self.stages = stages
     self.publishes = publishes
     self.needsDatabase = needsDatabase
+    self.intends = intends
     self.adopt = adopt
   }
 
   /// `ingest_vector/1`: what tasks of the type carry.
   var handler: String { "\(name)/\(handlerVersion)" }
+}
+
+/// One attempt of one task: names of what it makes come from it.
+public struct AttemptIdentity: Sendable, Equatable {
+  public var subject: Int64
+  public var operationID: Int64
+  public var taskID: Int64
+  public var attempt: Int32
+
+  public init(subject: Int64, operationID: Int64, taskID: Int64, attempt: Int32) {
+    self.subject = subject
+    self.operationID = operationID
+    self.taskID = taskID
+    self.attempt = attempt
+  }
+}
+
+/// A thing that may exist from now on.
+public struct LedgerIntent: Sendable, Equatable {
+  public var kind: String
+  public var identifier: String
+
+  public init(kind: String, identifier: String) {
+    self.kind = kind
+    self.identifier = identifier
+  }
 }
 
 /// One stage of a job type.

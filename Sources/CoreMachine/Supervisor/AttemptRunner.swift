@@ -59,6 +59,9 @@ struct AttemptRunner: Sendable {
     try await slow.transaction(TransactionOptions(failPoints: "prepare")) { transaction in
       var intents = [("scratch", scratch, Optional(settings.host))]
       if database != nil { intents.append(("schema", task.stagingSchema, nil)) }
+      let identity = AttemptIdentity(
+        subject: task.subject, operationID: task.operationID, taskID: task.id, attempt: task.attempt)
+      for thing in type.intends?(identity) ?? [] { intents.append((thing.kind, thing.identifier, settings.host)) }
       for (kind, identifier, location) in intents {
         let intended = try await transaction.query(
           "SELECT coremachine.ledger_intend($1, $2, $3, $4, $5)",

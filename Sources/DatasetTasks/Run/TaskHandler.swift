@@ -37,6 +37,9 @@ public enum TaskHandlers {
     JobType.probe: ProbeHandler.self,
     JobType.ingestVector: IngestVectorHandler.self,
     JobType.stacCatalogVectors: StacCatalogVectorsHandler.self,
+    JobType.validateRaster: ValidateRasterHandler.self,
+    JobType.processRaster: ProcessRasterHandler.self,
+    JobType.stacCatalogRaster: StacCatalogRasterHandler.self,
     JobType.verify: VerifyHandler.self,
   ]
 

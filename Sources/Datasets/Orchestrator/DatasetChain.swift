@@ -29,15 +29,23 @@ public struct DatasetChain: ChainDelegate {
   ]
 
   public func next(after job: FinishedJob, of operation: OperationView) throws -> ChainStep {
-    let chain = try chain(of: operation)
+    let subject = try subject(of: operation)
+    switch subject.spec.type {
+    case .vector:
+      return try next(
+        after: job, operation,
+        VectorChain(subject: subject, datasetPK: operation.subject, build: operation.id, publicURL: publicURL))
+    case .raster:
+      return try next(
+        after: job, operation, RasterChain(subject: subject, build: operation.id, publicURL: publicURL))
+    }
+  }
+
+  private func next(after job: FinishedJob, _ operation: OperationView, _ chain: VectorChain) throws -> ChainStep {
     switch job.type {
     case JobType.probe:
       let probe = try result(ProbeResult.self, of: job)
-      guard probe.route == "vector" else {
-        throw ProblemReport(
-          reason: "DATASET_TYPE_UNSUPPORTED", message: "the source is a \(probe.route), not vector data",
-          details: ["route": probe.route])
-      }
+      try require(probe, route: "vector")
       return .job(
         NextJob(
           type: JobType.ingestVector, parameters: try JSON.text(chain.ingest(after: probe)), inputBytes: probe.pin.size,
@@ -47,37 +55,100 @@ public struct DatasetChain: ChainDelegate {
       return .job(NextJob(type: JobType.stacCatalogVectors, parameters: try JSON.text(chain.catalog(after: ingest))))
     case JobType.stacCatalogVectors:
       let ingest = try earlier(IngestVectorResult.self, JobType.ingestVector, operation)
-      let stac = try result(StacCatalogResult.self, of: job)
       let token = previewToken(operation.id).hexDigits
-      return .job(
-        NextJob(
-          type: JobType.verify, parameters: try JSON.text(chain.verify(after: ingest, previewToken: token))),
-        effects: [
-          Effect(
-            "datasets.preview",
-            [
-              .int64(operation.subject), .int64(operation.id), .bytea(SHA256Digest.of(Array(token.utf8))),
-              .text(try chain.publication(ingest, stac).json()),
-            ])
-        ])
+      return try verify(
+        operation, chain.verify(after: ingest, previewToken: token), token,
+        chain.publication(ingest, try result(StacCatalogResult.self, of: job)))
     case JobType.verify:
       let probe = try earlier(ProbeResult.self, JobType.probe, operation)
       let ingest = try earlier(IngestVectorResult.self, JobType.ingestVector, operation)
       let stac = try earlier(StacCatalogResult.self, JobType.stacCatalogVectors, operation)
-      return .publish(effects: [
-        Effect(
-          "datasets.publish",
-          [
-            .int64(operation.subject), .int64(operation.id), .text(try chain.publication(ingest, stac).json()),
-            .text(try JSON.text(chain.result(probe, ingest))), .text("terrane:coremachine"),
-          ]),
-        Effect("datasets.ledger_live", [.int64(operation.id)]),
-        Effect(
-          "datasets.replace", [.int64(operation.subject), .int64(operation.id), .float8(Double(replacedWindow))]),
-      ])
-    default:
-      throw ProblemReport(reason: "INTERNAL", message: "a dataset's chain has no job \(job.type)")
+      return try publish(operation, chain.publication(ingest, stac), chain.result(probe, ingest))
+    default: throw unknown(job)
     }
+  }
+
+  private func next(after job: FinishedJob, _ operation: OperationView, _ chain: RasterChain) throws -> ChainStep {
+    switch job.type {
+    case JobType.probe:
+      let probe = try result(ProbeResult.self, of: job)
+      try require(probe, route: "raster")
+      return .job(
+        NextJob(
+          type: JobType.validateRaster, parameters: try JSON.text(chain.validate(after: probe)),
+          inputBytes: probe.pin.size,
+          plan: ChainPlan(json: try JSON.text(["steps": RasterChain.steps]), stepWeights: RasterChain.weights)))
+    case JobType.validateRaster:
+      let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      let valid = try result(ValidateRasterResult.self, of: job)
+      return .job(
+        NextJob(
+          type: JobType.processRaster, parameters: try JSON.text(chain.process(after: probe, valid)),
+          inputBytes: probe.pin.size))
+    case JobType.processRaster:
+      let valid = try earlier(ValidateRasterResult.self, JobType.validateRaster, operation)
+      let file = try result(ProcessRasterResult.self, of: job)
+      return .job(NextJob(type: JobType.stacCatalogRaster, parameters: try JSON.text(chain.catalog(valid, file))))
+    case JobType.stacCatalogRaster:
+      let file = try earlier(ProcessRasterResult.self, JobType.processRaster, operation)
+      let token = previewToken(operation.id).hexDigits
+      return try verify(
+        operation, chain.verify(file, previewToken: token), token,
+        chain.publication(file, try result(StacCatalogResult.self, of: job)))
+    case JobType.verify:
+      let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      let valid = try earlier(ValidateRasterResult.self, JobType.validateRaster, operation)
+      let file = try earlier(ProcessRasterResult.self, JobType.processRaster, operation)
+      let stac = try earlier(StacCatalogResult.self, JobType.stacCatalogRaster, operation)
+      return try publish(operation, chain.publication(file, stac), chain.result(probe, valid, file))
+    default: throw unknown(job)
+    }
+  }
+
+  // MARK: What every chain ends with
+
+  /// `verify`, with a preview route that answers to its token only.
+  private func verify(
+    _ operation: OperationView, _ parameters: VerifyParameters, _ token: String, _ publication: Publication
+  ) throws -> ChainStep {
+    .job(
+      NextJob(type: JobType.verify, parameters: try JSON.text(parameters)),
+      effects: [
+        Effect(
+          "datasets.preview",
+          [
+            .int64(operation.subject), .int64(operation.id), .bytea(SHA256Digest.of(Array(token.utf8))),
+            .text(try publication.json()),
+          ])
+      ])
+  }
+
+  private func publish(
+    _ operation: OperationView, _ publication: Publication, _ result: DatasetResult
+  ) throws -> ChainStep {
+    .publish(effects: [
+      Effect(
+        "datasets.publish",
+        [
+          .int64(operation.subject), .int64(operation.id), .text(try publication.json()),
+          .text(try JSON.text(result)), .text("terrane:coremachine"),
+        ]),
+      Effect("datasets.ledger_live", [.int64(operation.id)]),
+      Effect(
+        "datasets.replace", [.int64(operation.subject), .int64(operation.id), .float8(Double(replacedWindow))]),
+    ])
+  }
+
+  private func require(_ probe: ProbeResult, route: String) throws {
+    guard probe.route == route else {
+      throw ProblemReport(
+        reason: "DATASET_TYPE_UNSUPPORTED", message: "the source is a \(probe.route), not a \(route)",
+        details: ["route": probe.route])
+    }
+  }
+
+  private func unknown(_ job: FinishedJob) -> ProblemReport {
+    ProblemReport(reason: "INTERNAL", message: "a dataset's chain has no job \(job.type)")
   }
 
   public func effects(of transition: OperationTransition) -> [Effect] {
@@ -88,13 +159,11 @@ public struct DatasetChain: ChainDelegate {
     }
   }
 
-  private func chain(of operation: OperationView) throws -> VectorChain {
+  private func subject(of operation: OperationView) throws -> ChainSubject {
     guard let first = operation.jobs.first(where: { $0.type == JobType.probe }) else {
       throw ProblemReport(reason: "INTERNAL", message: "the operation's first job is missing")
     }
-    return VectorChain(
-      subject: try FirstParameters(json: first.parameters).chain, datasetPK: operation.subject, build: operation.id,
-      publicURL: publicURL)
+    return try FirstParameters(json: first.parameters).chain
   }
 
   private func earlier<T: Decodable>(_ type: T.Type, _ job: String, _ operation: OperationView) throws -> T {

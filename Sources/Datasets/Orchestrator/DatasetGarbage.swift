@@ -3,6 +3,13 @@ internal import PostgreSQL
 
 /// How CoreMachine removes what datasets leave in the ledger.
 public enum DatasetGarbage {
+  /// Served files. Whoever has one open reads on; its bytes go with the last reader.
+  public static func files(_ files: ServedFiles) -> GarbageRemover {
+    GarbageRemover(
+      kind: ServedFiles.kind, remove: { item, _ in try files.remove(item.identifier) },
+      exists: { item, _ in files.exists(item.identifier) })
+  }
+
   /// Served tables. Dropping one waits for its readers at most two seconds; garbage collection comes again.
   public static let tables = GarbageRemover(
     kind: "table",

@@ -5,21 +5,63 @@ internal import TaskProtocol
 
 /// The job types of datasets, as CoreMachine runs them.
 public enum DatasetJobs {
-  public static let definitions: [JobTypeDefinition] = [
-    JobTypeDefinition(
-      name: JobType.probe,
-      stages: [
-        StageDefinition(
-          name: "run", silenceLimit: .seconds(120),
-          timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
-      ]),
-    JobTypeDefinition(
-      name: JobType.ingestVector, stages: [StageDefinition(name: "run", silenceLimit: .seconds(300))],
-      needsDatabase: true,
-      adopt: adoptTables),
-    JobTypeDefinition(name: JobType.stacCatalogVectors),
-    JobTypeDefinition(name: JobType.verify, publishes: true, needsDatabase: true),
-  ]
+  /// - Parameter files: where rasters are kept.
+  public static func definitions(files: ServedFiles) -> [JobTypeDefinition] {
+    [
+      JobTypeDefinition(
+        name: JobType.probe,
+        stages: [
+          StageDefinition(
+            name: "run", silenceLimit: .seconds(120),
+            timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
+        ]),
+      JobTypeDefinition(
+        name: JobType.ingestVector, stages: [StageDefinition(name: "run", silenceLimit: .seconds(300))],
+        needsDatabase: true,
+        adopt: adoptTables),
+      JobTypeDefinition(name: JobType.stacCatalogVectors),
+      JobTypeDefinition(
+        name: JobType.validateRaster,
+        stages: [
+          StageDefinition(
+            name: "run", silenceLimit: .seconds(300),
+            timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
+        ]),
+      JobTypeDefinition(
+        name: JobType.processRaster,
+        stages: [
+          StageDefinition(
+            name: "run", silenceLimit: .seconds(300),
+            timeLimit: TimeLimit(base: .seconds(1_800), perByte: .nanoseconds(2_000)))
+        ],
+        intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
+        adopt: { try await adoptRaster($0, files) }),
+      JobTypeDefinition(name: JobType.stacCatalogRaster),
+      JobTypeDefinition(name: JobType.verify, publishes: true, needsDatabase: true),
+    ]
+  }
+
+  /// Takes over the raster a task wrote. The intent was committed before the task began: whenever this is cut short, the file
+  /// is garbage that the ledger names.
+  private static func adoptRaster(_ context: AdoptionContext, _ files: ServedFiles) async throws -> String {
+    var result = try JSON.decode(ProcessRasterResult.self, from: context.result)
+    guard result.file == RasterFile.scratchName else {
+      throw ProblemReport(reason: "INTERNAL", message: "the task left its raster under another name")
+    }
+    let name = ServedFiles.name(
+      AttemptIdentity(
+        subject: context.subject, operationID: context.operationID, taskID: context.taskID, attempt: context.attempt))
+    let bytes = try files.take("\(context.scratchDirectory)/\(result.file)", as: name)
+    guard bytes == result.bytes else {
+      throw ProblemReport(
+        reason: "INTERNAL", message: "the raster has \(bytes) bytes and the task wrote \(result.bytes)")
+    }
+    _ = try await context.transaction.query(
+      "SELECT coremachine.ledger_present($1, $2, $3, $4, $5)",
+      [.int64(context.taskID), .int32(context.attempt), .text(ServedFiles.kind), .text(name), .int64(bytes)])
+    result.file = name
+    return try JSON.text(result)
+  }
 
   /// Takes over the tables a load made: owner, schema `data`, and reading for the data API, in the transaction that is fenced
   /// by the attempt. A table of an earlier attempt under the same name is replaced.

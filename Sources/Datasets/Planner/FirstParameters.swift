@@ -10,7 +10,12 @@ struct FirstParameters: Codable {
 
   /// The probe's own members with `chain` beside them, which the probe does not read.
   func json() throws -> String {
-    let probe = try JSON.text(VectorChain(subject: chain, datasetPK: 0, build: 0, publicURL: "").probe())
+    let parameters =
+      switch chain.spec.type {
+      case .vector: VectorChain(subject: chain, datasetPK: 0, build: 0, publicURL: "").probe()
+      case .raster: RasterChain(subject: chain, build: 0, publicURL: "").probe()
+      }
+    let probe = try JSON.text(parameters)
     let rest = try JSON.text(Wrapper(chain: chain))
     return probe.dropLast() + "," + rest.dropFirst()
   }

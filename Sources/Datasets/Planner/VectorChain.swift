@@ -1,19 +1,5 @@
 internal import JobTypes
 
-/// What a chain is planned for; the operation's parameters, kept as JSON with it.
-public struct ChainSubject: Sendable, Equatable, Codable {
-  public var identity: DatasetIdentity
-  public var spec: DatasetSpec
-  /// RFC 3339, UTC: when the operation was asked for; the item's time where the request gives none.
-  public var requestedAt: String
-
-  public init(identity: DatasetIdentity, spec: DatasetSpec, requestedAt: String) {
-    self.identity = identity
-    self.spec = spec
-    self.requestedAt = requestedAt
-  }
-}
-
 /// probe → ingest_vector → stac_catalog_vectors → verify, planned a step at a time from what the step before found.
 /// Pure: planning the same thing twice gives the same plan.
 struct VectorChain: Sendable {
@@ -52,8 +38,9 @@ struct VectorChain: Sendable {
   func catalog(after ingest: IngestVectorResult) -> StacCatalogVectorsParameters {
     let metadata = subject.spec.metadata
     return StacCatalogVectorsParameters(
-      collectionID: subject.identity.stacCollection, itemID: subject.identity.stacItem, title: title,
-      description: metadata.description.nonEmpty ?? title, license: metadata.license, attribution: metadata.attribution,
+      collectionID: subject.identity.stacCollection, itemID: subject.identity.stacItem, title: subject.title,
+      description: metadata.description.nonEmpty ?? subject.title, license: metadata.license,
+      attribution: metadata.attribution,
       keywords: metadata.keywords, datetime: metadata.datetime ?? subject.requestedAt,
       datetimeSource: metadata.datetime == nil ? "publish_time" : "request",
       endpoint: publicURL + subject.identity.path,
@@ -74,7 +61,7 @@ struct VectorChain: Sendable {
   func publication(_ ingest: IngestVectorResult, _ stac: StacCatalogResult) -> Publication {
     let metadata = subject.spec.metadata
     return Publication(
-      title: title, description: metadata.description, attribution: metadata.attribution,
+      kind: "vector", title: subject.title, description: metadata.description, attribution: metadata.attribution,
       license: metadata.license.nonEmpty ?? "other", bbox: Self.union(ingest.layers.map(\.bbox)),
       collections: ingest.layers.enumerated().map { index, layer in
         Publication.Collection(
@@ -125,11 +112,6 @@ struct VectorChain: Sendable {
   /// `d{pk}_b{build}_t{n}`: ids reach 255 bytes, PostgreSQL's names 63.
   func table(_ index: Int) -> String { "d\(datasetPK)_b\(build)_t\(index)" }
 
-  private var title: String {
-    subject.spec.metadata.title.nonEmpty
-      ?? "\(subject.identity.datasetID) / \(subject.identity.resourceID) \(subject.identity.versionID)"
-  }
-
   private var csv: CSVOptions? {
     let source = subject.spec.source
     guard source.longitudeColumn.nonEmpty ?? source.latitudeColumn.nonEmpty ?? source.wktColumn.nonEmpty != nil else {
@@ -155,9 +137,4 @@ struct VectorChain: Sendable {
       return [min(whole[0], box[0]), min(whole[1], box[1]), max(whole[2], box[2]), max(whole[3], box[3])]
     }
   }
-}
-
-extension String {
-  /// Nil where empty.
-  var nonEmpty: String? { isEmpty ? nil : self }
 }

@@ -34,7 +34,8 @@ public enum ReasonTable {
       "INVALID_PAGE_TOKEN", .request, "The page token is not one this server gave for this request.",
       "Begin again without a token."),
     fixable(
-      "DATASET_TYPE_UNSUPPORTED", .request, "The dataset type cannot be asked for.", "Ask for type `vector`."),
+      "DATASET_TYPE_UNSUPPORTED", .request, "The dataset type cannot be asked for.",
+      "Ask for type `vector` or `raster`."),
     fixable("OPTION_UNSUPPORTED", .request, "The option is not built yet.", "Leave the option out."),
     fixable(
       "REQUEST_ID_REUSED", .request, "The request id was used before for another body.",
@@ -45,6 +46,9 @@ public enum ReasonTable {
     fixable(
       "CRS_INVALID", .request, "The CRS of the request is not one PROJ knows.", "Give it as EPSG:code, WKT or PROJJSON."
     ),
+    fixable(
+      "OPTION_UNSUITABLE", .request, "An option does not suit the data.",
+      "Leave the option out; what suits the data is chosen then."),
     fixable(
       "LAYER_NOT_FOUND", .request, "The source has no layer of that name.",
       "Choose one of the layers listed in the details."),
@@ -124,6 +128,18 @@ public enum ReasonTable {
       "GEOMETRY_UNSUPPORTED", .data, "A geometry is of a kind that cannot be stored.",
       "Convert it to points, lines or polygons."),
     fixable("GEOMETRY_TOO_LARGE", .data, "One geometry is over the limit.", "Split or simplify it."),
+    fixable(
+      "TOO_MANY_BANDS", .data, "The raster has more bands than one may have.",
+      "Write the bands that are wanted into a file of their own (gdal_translate -b)."),
+    fixable(
+      "PIXEL_TYPE_UNSUPPORTED", .data, "The raster's pixels are of a type that cannot be shown.",
+      "Convert it, for instance with gdal_translate -ot Float32."),
+    fixable(
+      "NOT_GEOREFERENCED", .data, "The raster does not say where its pixels lie.",
+      "Give it corners (gdal_translate -a_ullr), or warp it by its control points (gdalwarp)."),
+    fixable(
+      "RASTER_EMPTY", .data, "At least 99 % of the raster's pixels are nothing.",
+      "Check the source, and the value it says stands for nothing (gdalinfo)."),
     notFixable(
       "COUNT_MISMATCH", .data, "Source, table or service count different numbers of features.",
       "Report it with the log."),

@@ -10,6 +10,45 @@ public struct DatasetResult: Sendable, Equatable, Codable {
   public var collections: [Collection]
   public var treatment: Treatment
   public var build: Int64
+  /// Of a raster dataset; nil otherwise.
+  public var rasters: [Raster]?
+
+  public struct Raster: Sendable, Equatable, Codable {
+    public var id: String
+    public var title: String
+    public var kind: String
+    public var width: Int
+    public var height: Int
+    public var crs: String
+    public var bbox: [Double]
+    public var bytes: Int64
+    public var bands: [Band]
+  }
+
+  public struct Band: Sendable, Equatable, Codable {
+    /// `uint8`, `float32`, …
+    public var type: String
+    /// `red`, `gray`, `palette`, `undefined`, …
+    public var colour: String
+    /// The value that stands for nothing; nil: none.
+    public var nodata: String?
+    public var unit: String
+    public var description: String
+    /// Measured = scale × stored + offset; nil: stored as measured.
+    public var scale: Double?
+    public var offset: Double?
+    /// Of all valid pixels; nil: not asked for, or there are none.
+    public var statistics: Statistics?
+  }
+
+  public struct Statistics: Sendable, Equatable, Codable {
+    public var minimum: Double
+    public var maximum: Double
+    public var mean: Double
+    public var standardDeviation: Double
+    /// 0 … 1.
+    public var validShare: Double
+  }
 
   public struct Collection: Sendable, Equatable, Codable {
     public var id: String
@@ -49,5 +88,19 @@ public struct DatasetResult: Sendable, Equatable, Codable {
     public var renamedColumns: Int64
     public var gdalVersion: String
     public var projVersion: String
+    /// Of a raster dataset; nil otherwise.
+    public var raster: RasterTreatment?
+  }
+
+  /// What was done to a raster.
+  public struct RasterTreatment: Sendable, Equatable, Codable {
+    public var sourceWidth: Int
+    public var sourceHeight: Int
+    /// Pixels of the source that are nothing, 0 … 1.
+    public var nodataShare: Double
+    public var compression: String
+    public var isLossy: Bool
+    public var resampling: String
+    public var overviews: Int
   }
 }

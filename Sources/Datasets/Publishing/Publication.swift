@@ -2,6 +2,8 @@ internal import JobTypes
 
 /// What is served of one build: the JSON that the SQL functions datasets.put_route and datasets.publish take.
 struct Publication: Sendable {
+  /// `vector` or `raster`: which part of the data API serves it.
+  var kind: String
   var title: String
   var description: String
   var attribution: String
@@ -9,6 +11,7 @@ struct Publication: Sendable {
   /// west, south, east, north; nil without geometries.
   var bbox: [Double]?
   var collections: [Collection]
+  var rasters: [Raster] = []
   /// STAC documents as JSON text.
   var stac: StacCatalogResult
 
@@ -23,20 +26,39 @@ struct Publication: Sendable {
     var bbox: [Double]?
   }
 
+  /// A served file.
+  struct Raster: Codable, Sendable {
+    var id: String
+    var position: Int
+    var title: String
+    /// Below the folder of served files.
+    var file: String
+    var bytes: Int64
+    var bbox: [Double]
+    var details: Details
+  }
+
+  /// What the data API shows of a raster, and how.
+  struct Details: Codable, Sendable {
+    var raster: RasterDescription
+    var rendering: RasterRendering
+  }
+
   func json() throws -> String {
     struct Head: Encodable {
-      var kind = "vector"
+      var kind: String
       var title: String
       var description: String
       var attribution: String
       var license: String
       var bbox: [Double]?
       var collections: [Collection]
+      var rasters: [Raster]
     }
     let head = try JSON.text(
       Head(
-        title: title, description: description, attribution: attribution, license: license, bbox: bbox,
-        collections: collections))
+        kind: kind, title: title, description: description, attribution: attribution, license: license, bbox: bbox,
+        collections: collections, rasters: rasters))
     // The STAC documents are JSON already; they go in as they are.
     return head.dropLast() + #","stac":{"collection":\#(stac.collection),"item":\#(stac.item)}}"#
   }

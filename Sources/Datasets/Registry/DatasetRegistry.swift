@@ -131,7 +131,7 @@ public final class DatasetRegistry: Sendable {
     guard let build = dataset.result?.build, let pin = try await SourceLook.pin(of: build, on: pool) else {
       return .unknown
     }
-    return await SourceLook.state(dataset.spec.source.url, pin)
+    return await SourceLook.state(dataset.spec.sourceURL, pin)
   }
 
   public func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {

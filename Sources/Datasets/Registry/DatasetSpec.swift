@@ -2,18 +2,36 @@
 /// default, so that an upgrade that adds one does not turn replays into conflicts.
 public struct DatasetSpec: Sendable, Equatable, Codable {
   public var type: DatasetType
+  /// Of vectors; empty otherwise.
   public var source: VectorSource
   public var metadata: Metadata
+  /// Of vectors.
   public var options: VectorOptions
+  /// Of a raster: source and options. Nil otherwise.
+  public var raster: Raster?
 
-  public init(type: DatasetType, source: VectorSource, metadata: Metadata, options: VectorOptions) {
+  public init(
+    type: DatasetType, source: VectorSource, metadata: Metadata, options: VectorOptions, raster: Raster? = nil
+  ) {
     self.type = type
     self.source = source
     self.metadata = metadata
     self.options = options
+    self.raster = raster
   }
 
-  public enum DatasetType: String, Sendable, Codable { case vector }
+  /// A raster dataset.
+  public init(raster: Raster, metadata: Metadata) {
+    self.init(
+      type: .raster, source: VectorSource(url: ""), metadata: metadata, options: VectorOptions(), raster: raster)
+  }
+
+  public enum DatasetType: String, Sendable, Codable { case vector, raster }
+
+  /// The address of the source.
+  public var sourceURL: String { raster?.url ?? source.url }
+  /// Where the request gives it.
+  public var sourceField: String { raster == nil ? "spec.vector.url" : "spec.raster.url" }
 
   public struct VectorSource: Sendable, Equatable, Codable {
     /// `file://` with an absolute path.
@@ -85,6 +103,8 @@ public struct DatasetSpec: Sendable, Equatable, Codable {
       ("spec.vector.csv.longitude", source.longitudeColumn == other.source.longitudeColumn),
       ("spec.vector.csv.latitude", source.latitudeColumn == other.source.latitudeColumn),
       ("spec.vector.csv.wkt", source.wktColumn == other.source.wktColumn),
+      ("spec.raster.url", raster?.url == other.raster?.url),
+      ("spec.raster.crs", raster?.crs == other.raster?.crs),
       ("spec.metadata.title", metadata.title == other.metadata.title),
       ("spec.metadata.description", metadata.description == other.metadata.description),
       ("spec.metadata.attribution", metadata.attribution == other.metadata.attribution),
@@ -94,6 +114,7 @@ public struct DatasetSpec: Sendable, Equatable, Codable {
       ("spec.vector_options.null_geometry", options.nullGeometry == other.options.nullGeometry),
       ("spec.vector_options.max_rejects", options.maxRejects == other.options.maxRejects),
     ]
-    return pairs.filter { !$0.1 }.map(\.0).sorted()
+    let options = Raster.Options.fieldsDiffering(raster?.options, other.raster?.options)
+    return (pairs.filter { !$0.1 }.map(\.0) + options.map { "spec.raster_options.\($0)" }).sorted()
   }
 }

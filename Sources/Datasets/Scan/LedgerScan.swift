@@ -6,14 +6,16 @@ public struct LedgerScan: Sendable {
   private let pool: ConnectionPool
   /// Where attempts have their scratch directories.
   private let scratch: String
+  private let files: ServedFiles
 
-  public init(pool: ConnectionPool, scratch: String) {
+  public init(pool: ConnectionPool, scratch: String, files: ServedFiles) {
     self.pool = pool
     self.scratch = scratch
+    self.files = files
   }
 
   public struct Finding: Sendable, Equatable {
-    /// table, schema, scratch, route, stac_item.
+    /// table, schema, scratch, file, route, stac_item.
     public var kind: String
     public var identifier: String
     public var detail: String
@@ -33,9 +35,11 @@ public struct LedgerScan: Sendable {
     var report = Report()
     let options = TransactionOptions(isolation: .repeatableRead, readOnly: true)
     let scratch = scratch
-    let (rows, directories) = try await pool.transaction(options) { transaction in
-      (try await transaction.query(Self.sql, []), Self.directories(in: scratch))
+    let served = files
+    let (rows, directories, files) = try await pool.transaction(options) { transaction in
+      (try await transaction.query(Self.sql, []), Self.directories(in: scratch), served.all())
     }
+    var expectedFiles: Set<String> = []
     var expectedDirectories: Set<String> = []
     for row in rows {
       let finding = Finding(
@@ -47,6 +51,11 @@ public struct LedgerScan: Sendable {
         expectedDirectories.insert(finding.identifier)
         continue
       }
+      if finding.kind == ServedFiles.kind {
+        expectedFiles.insert(finding.identifier)
+        if try row.bool("must_exist"), !served.exists(finding.identifier) { report.missing.append(finding) }
+        continue
+      }
       if exists { report.things += 1 }
       if exists && !expected { report.unexpected.append(finding) }
       if expected, !exists, try row.bool("must_exist") { report.missing.append(finding) }
@@ -55,6 +64,13 @@ public struct LedgerScan: Sendable {
       report.things += 1
       if !expectedDirectories.contains("\(scratch)/\(directory)") {
         report.unexpected.append(Finding(kind: "scratch", identifier: directory, detail: "no ledger row names it"))
+      }
+    }
+    for file in files {
+      report.things += 1
+      if !expectedFiles.contains(file) {
+        report.unexpected.append(
+          Finding(kind: ServedFiles.kind, identifier: file, detail: "no ledger row names it"))
       }
     }
     return report

@@ -15,7 +15,12 @@ final class CoordinateReference {
   /// The reference system a layer carries, nil where it has none or one that says nothing (engineering systems,
   /// GeoPackage's undefined ones).
   convenience init?(ofLayer layer: OGRLayerH) {
-    guard let theirs = OGR_L_GetSpatialRef(layer), let copy = OSRClone(theirs) else { return nil }
+    guard let theirs = OGR_L_GetSpatialRef(layer) else { return nil }
+    self.init(copying: theirs)
+  }
+
+  convenience init?(copying theirs: OGRSpatialReferenceH) {
+    guard let copy = OSRClone(theirs) else { return nil }
     // The clone keeps the driver's mapping of data axes.
     self.init(owning: copy)
     if OSRIsLocal(handle) != 0 || name.lowercased().hasPrefix("undefined") { return nil }
@@ -72,8 +77,32 @@ final class CoordinateReference {
 
   var isGeographic: Bool { OSRIsGeographic(handle) != 0 }
 
+  var isFromGreenwich: Bool { OSRGetPrimeMeridian(handle, nil) == 0 }
+
+  /// The same geographic system with longitudes counted from the antimeridian; nil where that cannot be said.
+  func fromAntimeridian() -> CoordinateReference? {
+    guard let other = OSRNewSpatialReference(nil) else { return nil }
+    // Under the datum's own name GeoTIFF's writer would write the datum's own meridian.
+    let datum =
+      (OSRGetAttrValue(handle, "DATUM", 0).map { String(cString: $0) } ?? "unknown") + "_from_the_antimeridian"
+    let spheroid = OSRGetAttrValue(handle, "SPHEROID", 0).map { String(cString: $0) } ?? "unknown"
+    var failure = OGRERR_NONE
+    let axis = OSRGetSemiMajor(handle, &failure)
+    let flattening = OSRGetInvFlattening(handle, &failure)
+    let isMade = OSRSetGeogCS(
+      other, "\(name), from the antimeridian", datum, spheroid, axis, flattening, "Antimeridian", 180, "degree",
+      .pi / 180)
+    guard isMade == OGRERR_NONE else {
+      OSRDestroySpatialReference(other)
+      return nil
+    }
+    OSRSetAxisMappingStrategy(other, OAMS_TRADITIONAL_GIS_ORDER)
+    return CoordinateReference(owning: other)
+  }
+
   /// Same system, whatever the order its authority gives the axes.
   func isSame(as other: CoordinateReference) -> Bool {
+    guard OSRGetPrimeMeridian(handle, nil) == OSRGetPrimeMeridian(other.handle, nil) else { return false }
     let options = StringList([
       "IGNORE_DATA_AXIS_TO_SRS_AXIS_MAPPING=YES", "CRITERION=EQUIVALENT_EXCEPT_AXIS_ORDER_GEOGCRS",
     ])

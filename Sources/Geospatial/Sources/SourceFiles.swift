@@ -22,6 +22,9 @@ public struct SourceFiles: Sendable, Equatable {
   /// Latest modification time, nanoseconds since 1970.
   public var mtimeNs: Int64 { parts.map(\.mtimeNs).max() ?? 0 }
 
+  /// One file of our own.
+  public init(file: String) throws(GeospatialError) { try self.init(main: file, siblings: []) }
+
   /// Looks at the files. A missing main file or an unreadable one fails; siblings that are not there are left out.
   init(main: String, siblings: [String]) throws(GeospatialError) {
     parts = [try Self.look(at: main)]

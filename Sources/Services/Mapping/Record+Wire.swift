@@ -89,7 +89,9 @@ struct RecordMapping: Sendable {
       endpoint: endpoint, docsURL: publicURL + "/docs",
       stacItemURL: "\(publicURL)/stac/collections/\(collection)/items/\(Self.escaped(result.stacItem))",
       stacCollectionURL: "\(publicURL)/stac/collections/\(collection)",
-      capabilities: Capabilities(ogcFeatures: true, vectorTiles: true, mapTiles: false, stac: true),
+      capabilities: Capabilities(
+        ogcFeatures: result.rasters == nil, vectorTiles: result.rasters == nil, mapTiles: result.rasters != nil,
+        stac: true),
       bbox: BoundingBox(result.bbox), crs: result.crs, featureCount: result.featureCount,
       collections: result.collections.map { served in
         let base = "\(endpoint)/collections/\(Self.escaped(served.id))"
@@ -108,7 +110,8 @@ struct RecordMapping: Sendable {
           tilesURL: served.geometryType.isEmpty ? "" : "\(base)/tiles/WebMercatorQuad/{z}/{x}/{y}")
       },
       treatment: Treatment(result.treatment), build: result.build,
-      publishTime: record.published.map { ProtobufTimestamp(microsecondsSince1970: $0) })
+      publishTime: record.published.map { ProtobufTimestamp(microsecondsSince1970: $0) },
+      rasters: (result.rasters ?? []).map { ServedRaster($0, endpoint: endpoint, withBands: withColumns) })
   }
 
   private static func escaped(_ text: String) -> String {
@@ -126,7 +129,7 @@ extension DatasetName {
 }
 
 extension BoundingBox {
-  fileprivate init?(_ box: [Double]?) {
+  init?(_ box: [Double]?) {
     guard let box, box.count == 4 else { return nil }
     self.init(west: box[0], south: box[1], east: box[2], north: box[3])
   }
@@ -195,16 +198,23 @@ extension TerraneMessages.DatasetSpec {
   fileprivate init(_ spec: Datasets.DatasetSpec) {
     let source = spec.source
     let csv = CsvColumns(longitude: source.longitudeColumn, latitude: source.latitudeColumn, wkt: source.wktColumn)
+    let metadata = Metadata(
+      title: spec.metadata.title, description: spec.metadata.description, attribution: spec.metadata.attribution,
+      license: spec.metadata.license, keywords: spec.metadata.keywords,
+      datetime: spec.metadata.datetime.flatMap(Self.timestamp))
+    if let raster = spec.raster {
+      self.init(
+        type: .raster, source: .raster(RasterSource(url: raster.url, crs: raster.crs)), metadata: metadata,
+        visibility: .public, rasterOptions: RasterOptions(raster.options))
+      return
+    }
     self.init(
       type: .vector,
       source: .vector(
         VectorSource(
           url: source.url, layer: source.layer, crs: source.crs, encoding: source.encoding,
           csv: csv == CsvColumns() ? nil : csv)),
-      metadata: Metadata(
-        title: spec.metadata.title, description: spec.metadata.description, attribution: spec.metadata.attribution,
-        license: spec.metadata.license, keywords: spec.metadata.keywords,
-        datetime: spec.metadata.datetime.flatMap(Self.timestamp)),
+      metadata: metadata,
       vectorOptions: VectorOptions(
         nullGeometry: VectorOptions.NullGeometry(spec.options.nullGeometry), maxRejects: spec.options.maxRejects),
       visibility: .public)
@@ -235,6 +245,6 @@ extension Treatment {
       droppedNullGeometries: treatment.droppedNullGeometries, repairedGeometries: treatment.repairedGeometries,
       zDropped: treatment.dimensionsDropped, renamedColumns: Int32(clamping: treatment.renamedColumns),
       sourceFormat: treatment.sourceFormat, sourceSha256: treatment.sourceSHA256, gdalVersion: treatment.gdalVersion,
-      projVersion: treatment.projVersion)
+      projVersion: treatment.projVersion, raster: treatment.raster.map(RasterTreatment.init))
   }
 }

@@ -28,7 +28,7 @@ extension Datasets.DatasetSpec {
   init(_ spec: TerraneMessages.DatasetSpec?) throws(Datasets.Problem) {
     guard let spec else { throw Datasets.Problem(.invalidArgument, "the request has no spec", field: "spec") }
     switch spec.type {
-    case .vector: break
+    case .vector, .raster: break
     case .unspecified: throw Datasets.Problem(.invalidArgument, "the request names no type", field: "spec.type")
     case .largeRaster:
       throw Datasets.Problem(
@@ -39,22 +39,33 @@ extension Datasets.DatasetSpec {
         .datasetTypeUnsupported, "datasets of type \(spec.type.jsonName ?? "\(spec.type.rawValue)") are not built yet",
         field: "spec.type")
     }
-    guard case .vector(let source)? = spec.source, !source.url.isEmpty else {
-      throw Datasets.Problem(.invalidArgument, "the request has no source", field: "spec.vector.url")
-    }
     if spec.visibility == .private {
       throw Datasets.Problem(
         .optionUnsupported, "private datasets are not built yet", field: "spec.visibility",
         remedy: "Ask for a public dataset, or wait for the gateway.")
     }
-    self.init(
-      type: .vector,
-      source: VectorSource(
-        url: source.url, layer: source.layer, crs: source.crs, encoding: source.encoding,
-        longitudeColumn: source.csv?.longitude ?? "", latitudeColumn: source.csv?.latitude ?? "",
-        wktColumn: source.csv?.wkt ?? ""),
-      metadata: try Metadata(spec.metadata), options: try VectorOptions(spec.vectorOptions))
+    let metadata = try Metadata(spec.metadata)
+    if spec.type == .raster {
+      guard spec.vectorOptions == nil else { throw Self.misplaced("spec.vector_options", "vectors") }
+      self.init(raster: try Raster(spec), metadata: metadata)
+    } else {
+      guard case .vector(let source)? = spec.source, !source.url.isEmpty else {
+        throw Datasets.Problem(.invalidArgument, "the request has no source", field: "spec.vector.url")
+      }
+      guard spec.rasterOptions == nil else { throw Self.misplaced("spec.raster_options", "rasters") }
+      self.init(
+        type: .vector,
+        source: VectorSource(
+          url: source.url, layer: source.layer, crs: source.crs, encoding: source.encoding,
+          longitudeColumn: source.csv?.longitude ?? "", latitudeColumn: source.csv?.latitude ?? "",
+          wktColumn: source.csv?.wkt ?? ""),
+        metadata: metadata, options: try VectorOptions(spec.vectorOptions))
+    }
     try Self.checkLengths(self)
+  }
+
+  private static func misplaced(_ field: String, _ what: String) -> Datasets.Problem {
+    Datasets.Problem(.invalidArgument, "\(field) is for \(what)", field: field)
   }
 
   /// Text that is stored, logged and shown has an end.
@@ -65,6 +76,9 @@ extension Datasets.DatasetSpec {
       ("spec.vector.csv.longitude", spec.source.longitudeColumn, 256),
       ("spec.vector.csv.latitude", spec.source.latitudeColumn, 256),
       ("spec.vector.csv.wkt", spec.source.wktColumn, 256),
+      ("spec.raster.url", spec.raster?.url ?? "", 4_096), ("spec.raster.crs", spec.raster?.crs ?? "", 16_384),
+      ("spec.raster_options.target_crs", spec.raster?.options.targetCRS ?? "", 16_384),
+      ("spec.raster_options.colormap", spec.raster?.options.colormap ?? "", 64),
       ("spec.metadata.title", spec.metadata.title, 1_024),
       ("spec.metadata.description", spec.metadata.description, 65_536),
       ("spec.metadata.attribution", spec.metadata.attribution, 1_024),

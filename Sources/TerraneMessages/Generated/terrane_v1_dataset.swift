@@ -299,6 +299,24 @@ public struct VectorSource: ProtobufMessage {
   }
 }
 
+/// Where a raster comes from and how to read it: a GeoTIFF.
+public struct RasterSource: ProtobufMessage {
+  /// `file://` with an absolute path under an allowed root.
+  public var url: String = ""
+  /// The CRS of a source that has none: `EPSG:4326`, WKT or PROJJSON.
+  public var crs: String = ""
+
+  public init() {}
+
+  public init(
+    url: String = "",
+    crs: String = ""
+  ) {
+    self.url = url
+    self.crs = crs
+  }
+}
+
 /// Which columns of a CSV file hold the geometry; empty: found by their usual names.
 public struct CsvColumns: ProtobufMessage {
   public var longitude: String = ""
@@ -409,6 +427,171 @@ public struct VectorOptions: ProtobufMessage {
   }
 }
 
+/// How a raster is written and shown. What is left out is chosen by what the raster is.
+public struct RasterOptions: ProtobufMessage {
+  /// Pixels are moved to this CRS: `EPSG:n` or WKT. Empty: they stay in the source's.
+  public var targetCrs: String = ""
+  /// Size of a pixel in units of the target CRS; 0: about as fine as the source.
+  public var resolution: Double = 0
+  public var resampling: RasterOptions.Resampling = .init(rawValue: 0)
+  public var compression: RasterOptions.Compression = .init(rawValue: 0)
+  /// Absent: true. Minimum, maximum, mean and standard deviation of each band, of all its pixels.
+  public var generateStatistics: Bool? = nil
+  /// Absent: true. Smaller copies inside the file; without them a view from afar reads all of it.
+  public var buildOverviews: Bool? = nil
+  /// Name of a colour map for rasters shown by one band, such as `viridis` or `terrain`.
+  public var colormap: String = ""
+  /// The values shown as darkest and lightest: one for each band, or one for all.
+  public var rescale: [ValueRange] = []
+
+  public init() {}
+
+  public init(
+    targetCrs: String = "",
+    resolution: Double = 0,
+    resampling: RasterOptions.Resampling = .init(rawValue: 0),
+    compression: RasterOptions.Compression = .init(rawValue: 0),
+    generateStatistics: Bool? = nil,
+    buildOverviews: Bool? = nil,
+    colormap: String = "",
+    rescale: [ValueRange] = []
+  ) {
+    self.targetCrs = targetCrs
+    self.resolution = resolution
+    self.resampling = resampling
+    self.compression = compression
+    self.generateStatistics = generateStatistics
+    self.buildOverviews = buildOverviews
+    self.colormap = colormap
+    self.rescale = rescale
+  }
+
+  public enum Resampling: ProtobufEnum {
+    case unspecified
+    case nearest
+    case bilinear
+    case cubic
+    case average
+    case mode
+    /// A number this version of the schema does not name.
+    case unrecognized(Int32)
+
+    public init(rawValue: Int32) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .nearest
+      case 2: self = .bilinear
+      case 3: self = .cubic
+      case 4: self = .average
+      case 5: self = .mode
+      default: self = .unrecognized(rawValue)
+      }
+    }
+
+    public var rawValue: Int32 {
+      switch self {
+      case .unspecified: 0
+      case .nearest: 1
+      case .bilinear: 2
+      case .cubic: 3
+      case .average: 4
+      case .mode: 5
+      case .unrecognized(let number): number
+      }
+    }
+
+    public var jsonName: String? {
+      switch self {
+      case .unspecified: "unspecified"
+      case .nearest: "nearest"
+      case .bilinear: "bilinear"
+      case .cubic: "cubic"
+      case .average: "average"
+      case .mode: "mode"
+      case .unrecognized: nil
+      }
+    }
+
+    public static var knownCases: [Self] {
+      [.unspecified, .nearest, .bilinear, .cubic, .average, .mode]
+    }
+  }
+
+  public enum Compression: ProtobufEnum {
+    case unspecified
+    case deflate
+    case zstd
+    case lzw
+    /// Pictures of bytes, one band or three; values change a little.
+    case jpeg
+    /// Pictures of bytes, three bands or four; values change a little.
+    case webp
+    /// Values change by 0.001 of their unit at most; whole numbers stay as they are.
+    case lerc
+    /// A number this version of the schema does not name.
+    case unrecognized(Int32)
+
+    public init(rawValue: Int32) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .deflate
+      case 2: self = .zstd
+      case 3: self = .lzw
+      case 4: self = .jpeg
+      case 5: self = .webp
+      case 6: self = .lerc
+      default: self = .unrecognized(rawValue)
+      }
+    }
+
+    public var rawValue: Int32 {
+      switch self {
+      case .unspecified: 0
+      case .deflate: 1
+      case .zstd: 2
+      case .lzw: 3
+      case .jpeg: 4
+      case .webp: 5
+      case .lerc: 6
+      case .unrecognized(let number): number
+      }
+    }
+
+    public var jsonName: String? {
+      switch self {
+      case .unspecified: "unspecified"
+      case .deflate: "deflate"
+      case .zstd: "zstd"
+      case .lzw: "lzw"
+      case .jpeg: "jpeg"
+      case .webp: "webp"
+      case .lerc: "lerc"
+      case .unrecognized: nil
+      }
+    }
+
+    public static var knownCases: [Self] {
+      [.unspecified, .deflate, .zstd, .lzw, .jpeg, .webp, .lerc]
+    }
+  }
+}
+
+/// Smallest and largest of values.
+public struct ValueRange: ProtobufMessage {
+  public var minimum: Double = 0
+  public var maximum: Double = 0
+
+  public init() {}
+
+  public init(
+    minimum: Double = 0,
+    maximum: Double = 0
+  ) {
+    self.minimum = minimum
+    self.maximum = maximum
+  }
+}
+
 /// What a client asks for.
 public struct DatasetSpec: ProtobufMessage {
   public var type: DatasetType = .init(rawValue: 0)
@@ -416,6 +599,7 @@ public struct DatasetSpec: ProtobufMessage {
   public var metadata: Metadata? = nil
   public var vectorOptions: VectorOptions? = nil
   public var visibility: DatasetSpec.Visibility = .init(rawValue: 0)
+  public var rasterOptions: RasterOptions? = nil
 
   public init() {}
 
@@ -424,17 +608,20 @@ public struct DatasetSpec: ProtobufMessage {
     source: Source? = nil,
     metadata: Metadata? = nil,
     vectorOptions: VectorOptions? = nil,
-    visibility: DatasetSpec.Visibility = .init(rawValue: 0)
+    visibility: DatasetSpec.Visibility = .init(rawValue: 0),
+    rasterOptions: RasterOptions? = nil
   ) {
     self.type = type
     self.source = source
     self.metadata = metadata
     self.vectorOptions = vectorOptions
     self.visibility = visibility
+    self.rasterOptions = rasterOptions
   }
 
   public enum Source: Sendable, Equatable {
     case vector(VectorSource)
+    case raster(RasterSource)
   }
 
   public enum Visibility: ProtobufEnum {
@@ -556,7 +743,7 @@ public struct Operation: ProtobufMessage {
 public struct Progress: ProtobufMessage {
   /// 0 … 100.
   public var percent: Double = 0
-  /// Name of the step: probe, ingest_vector, stac_catalog_vectors, verify.
+  /// Name of the step: probe, ingest_vector, stac_catalog_vectors, validate_raster, process_raster, stac_catalog_raster, verify.
   public var step: String = ""
   public var stepNumber: Int32 = 0
   /// 0 until the chain is planned.
@@ -698,7 +885,133 @@ public struct ServedCollection: ProtobufMessage {
   }
 }
 
-/// Degrees, EPSG:4326, longitude first.
+/// A raster as it is served: one cloud-optimised GeoTIFF.
+public struct ServedRaster: ProtobufMessage {
+  public var id: String = ""
+  public var title: String = ""
+  /// rgb, rgba, elevation, categorical, continuous.
+  public var kind: String = ""
+  public var width: Int32 = 0
+  public var height: Int32 = 0
+  public var crs: String = ""
+  public var bbox: BoundingBox? = nil
+  /// Of the file.
+  public var bytes: Int64 = 0
+  public var bands: [RasterBand] = []
+  /// Number of bands, also where `bands` is left out (streams).
+  public var bandCount: Int32 = 0
+  /// `{z}/{x}/{y}`, Web Mercator.
+  public var tilesURL: String = ""
+  public var tilejsonURL: String = ""
+  public var wmtsURL: String = ""
+  /// A small picture.
+  public var previewURL: String = ""
+  /// The file itself; readers may ask for ranges of it.
+  public var downloadURL: String = ""
+
+  public init() {}
+
+  public init(
+    id: String = "",
+    title: String = "",
+    kind: String = "",
+    width: Int32 = 0,
+    height: Int32 = 0,
+    crs: String = "",
+    bbox: BoundingBox? = nil,
+    bytes: Int64 = 0,
+    bands: [RasterBand] = [],
+    bandCount: Int32 = 0,
+    tilesURL: String = "",
+    tilejsonURL: String = "",
+    wmtsURL: String = "",
+    previewURL: String = "",
+    downloadURL: String = ""
+  ) {
+    self.id = id
+    self.title = title
+    self.kind = kind
+    self.width = width
+    self.height = height
+    self.crs = crs
+    self.bbox = bbox
+    self.bytes = bytes
+    self.bands = bands
+    self.bandCount = bandCount
+    self.tilesURL = tilesURL
+    self.tilejsonURL = tilejsonURL
+    self.wmtsURL = wmtsURL
+    self.previewURL = previewURL
+    self.downloadURL = downloadURL
+  }
+}
+
+/// A band of a raster as it is served.
+public struct RasterBand: ProtobufMessage {
+  /// uint8, int16, float32, …
+  public var type: String = ""
+  /// red, green, blue, alpha, gray, palette, undefined, other.
+  public var colour: String = ""
+  /// The value that stands for nothing; empty: none.
+  public var nodata: String = ""
+  public var unit: String = ""
+  public var description: String = ""
+  /// Absent: not asked for, or every pixel is nothing.
+  public var statistics: BandStatistics? = nil
+  /// Measured = scale × stored + offset; absent: stored as measured. Statistics are of what is stored.
+  public var scale: Double? = nil
+  public var offset: Double? = nil
+
+  public init() {}
+
+  public init(
+    type: String = "",
+    colour: String = "",
+    nodata: String = "",
+    unit: String = "",
+    description: String = "",
+    statistics: BandStatistics? = nil,
+    scale: Double? = nil,
+    offset: Double? = nil
+  ) {
+    self.type = type
+    self.colour = colour
+    self.nodata = nodata
+    self.unit = unit
+    self.description = description
+    self.statistics = statistics
+    self.scale = scale
+    self.offset = offset
+  }
+}
+
+/// Of all valid pixels of a band.
+public struct BandStatistics: ProtobufMessage {
+  public var minimum: Double = 0
+  public var maximum: Double = 0
+  public var mean: Double = 0
+  public var standardDeviation: Double = 0
+  /// Valid pixels among all, from 0 to 1.
+  public var validShare: Double = 0
+
+  public init() {}
+
+  public init(
+    minimum: Double = 0,
+    maximum: Double = 0,
+    mean: Double = 0,
+    standardDeviation: Double = 0,
+    validShare: Double = 0
+  ) {
+    self.minimum = minimum
+    self.maximum = maximum
+    self.mean = mean
+    self.standardDeviation = standardDeviation
+    self.validShare = validShare
+  }
+}
+
+/// Degrees, EPSG:4326, longitude first. West is greater than east where the data crosses the antimeridian.
 public struct BoundingBox: ProtobufMessage {
   public var west: Double = 0
   public var south: Double = 0
@@ -753,6 +1066,8 @@ public struct Treatment: ProtobufMessage {
   public var sourceSha256: String = ""
   public var gdalVersion: String = ""
   public var projVersion: String = ""
+  /// Of rasters.
+  public var raster: RasterTreatment? = nil
 
   public init() {}
 
@@ -766,7 +1081,8 @@ public struct Treatment: ProtobufMessage {
     sourceFormat: String = "",
     sourceSha256: String = "",
     gdalVersion: String = "",
-    projVersion: String = ""
+    projVersion: String = "",
+    raster: RasterTreatment? = nil
   ) {
     self.sourceCrs = sourceCrs
     self.sourceFeatures = sourceFeatures
@@ -778,12 +1094,46 @@ public struct Treatment: ProtobufMessage {
     self.sourceSha256 = sourceSha256
     self.gdalVersion = gdalVersion
     self.projVersion = projVersion
+    self.raster = raster
+  }
+}
+
+/// What was done to a raster on its way.
+public struct RasterTreatment: ProtobufMessage {
+  public var sourceWidth: Int32 = 0
+  public var sourceHeight: Int32 = 0
+  /// Pixels of the source that are nothing, from 0 to 1.
+  public var nodataShare: Double = 0
+  public var compression: String = ""
+  /// Values may differ a little from the source's.
+  public var lossy: Bool = false
+  public var resampling: String = ""
+  public var overviews: Int32 = 0
+
+  public init() {}
+
+  public init(
+    sourceWidth: Int32 = 0,
+    sourceHeight: Int32 = 0,
+    nodataShare: Double = 0,
+    compression: String = "",
+    lossy: Bool = false,
+    resampling: String = "",
+    overviews: Int32 = 0
+  ) {
+    self.sourceWidth = sourceWidth
+    self.sourceHeight = sourceHeight
+    self.nodataShare = nodataShare
+    self.compression = compression
+    self.lossy = lossy
+    self.resampling = resampling
+    self.overviews = overviews
   }
 }
 
 /// What a dataset that is READY offers.
 public struct DatasetResult: ProtobufMessage {
-  /// The data's own URL: an OGC API Features landing page.
+  /// The data's own URL: a landing page for people and programs.
   public var endpoint: String = ""
   public var docsURL: String = ""
   public var stacItemURL: String = ""
@@ -796,6 +1146,7 @@ public struct DatasetResult: ProtobufMessage {
   public var treatment: Treatment? = nil
   public var build: Int64 = 0
   public var publishTime: ProtobufTimestamp? = nil
+  public var rasters: [ServedRaster] = []
 
   public init() {}
 
@@ -811,7 +1162,8 @@ public struct DatasetResult: ProtobufMessage {
     collections: [ServedCollection] = [],
     treatment: Treatment? = nil,
     build: Int64 = 0,
-    publishTime: ProtobufTimestamp? = nil
+    publishTime: ProtobufTimestamp? = nil,
+    rasters: [ServedRaster] = []
   ) {
     self.endpoint = endpoint
     self.docsURL = docsURL
@@ -825,6 +1177,7 @@ public struct DatasetResult: ProtobufMessage {
     self.treatment = treatment
     self.build = build
     self.publishTime = publishTime
+    self.rasters = rasters
   }
 }
 
@@ -898,7 +1251,7 @@ public struct Dataset: ProtobufMessage {
   }
 }
 
-/// The whole outward status, never a delta; at most 8 KiB: collections come without their columns.
+/// The whole outward status, never a delta; at most 8 KiB: collections come without their columns, rasters without their bands.
 public struct DatasetStatus: ProtobufMessage {
   public var datasetKey: String = ""
   public var generation: Int64 = 0
@@ -1068,6 +1421,65 @@ extension VectorSource: ProtobufCBacked {
     c.pointee.crs = arena.string(self.crs)
     c.pointee.encoding = arena.string(self.encoding)
     if let value = self.csv { c.pointee.csv = arena.message(value) }
+  }
+}
+
+extension RasterSource {
+  public static var protobufName: String { "terrane.v1.RasterSource" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("url", JSONValue(self.url)))
+    members.append(.init("crs", JSONValue(self.crs)))
+    return .object(members)
+  }
+}
+
+extension RasterSource: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__RasterSource
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__raster_source__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__raster_source__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.url = String(protobuf: c.pointee.url)
+    self.crs = String(protobuf: c.pointee.crs)
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.url = arena.string(self.url)
+    c.pointee.crs = arena.string(self.crs)
   }
 }
 
@@ -1266,6 +1678,162 @@ extension VectorOptions: ProtobufCBacked {
   }
 }
 
+extension RasterOptions {
+  public static var protobufName: String { "terrane.v1.RasterOptions" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("target_crs", JSONValue(self.targetCrs)))
+    members.append(.init("resolution", JSONValue(self.resolution)))
+    members.append(.init("resampling", JSONValue(self.resampling)))
+    members.append(.init("compression", JSONValue(self.compression)))
+    if let value = self.generateStatistics { members.append(.init("generate_statistics", JSONValue(value))) }
+    if let value = self.buildOverviews { members.append(.init("build_overviews", JSONValue(value))) }
+    members.append(.init("colormap", JSONValue(self.colormap)))
+    members.append(.init("rescale", .array(self.rescale.map { JSONValue($0) })))
+    return .object(members)
+  }
+}
+
+extension RasterOptions: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__RasterOptions
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__raster_options__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__raster_options__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.targetCrs = String(protobuf: c.pointee.target_crs)
+    self.resolution = c.pointee.resolution
+    self.resampling = RasterOptions.Resampling(rawValue: Int32(truncatingIfNeeded: c.pointee.resampling.rawValue))
+    self.compression = RasterOptions.Compression(rawValue: Int32(truncatingIfNeeded: c.pointee.compression.rawValue))
+    if c.pointee._generate_statistics_case.rawValue != 0 { self.generateStatistics = c.pointee.generate_statistics != 0 }
+    if c.pointee._build_overviews_case.rawValue != 0 { self.buildOverviews = c.pointee.build_overviews != 0 }
+    self.colormap = String(protobuf: c.pointee.colormap)
+    self.rescale = protobufArray(c.pointee.rescale, c.pointee.n_rescale) { element in
+      element.map { ValueRange(copying: $0) } ?? ValueRange()
+    }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.target_crs = arena.string(self.targetCrs)
+    if self.resolution.bitPattern != 0 {
+      c.pointee._resolution_case = .init(rawValue: 2)
+      c.pointee.resolution = self.resolution
+    }
+    c.pointee.resampling = .init(rawValue: .init(truncatingIfNeeded: self.resampling.rawValue))
+    c.pointee.compression = .init(rawValue: .init(truncatingIfNeeded: self.compression.rawValue))
+    if let value = self.generateStatistics {
+      c.pointee._generate_statistics_case = .init(rawValue: 5)
+      c.pointee.generate_statistics = value ? 1 : 0
+    }
+    if let value = self.buildOverviews {
+      c.pointee._build_overviews_case = .init(rawValue: 6)
+      c.pointee.build_overviews = value ? 1 : 0
+    }
+    c.pointee.colormap = arena.string(self.colormap)
+    if !self.rescale.isEmpty {
+      c.pointee.n_rescale = self.rescale.count
+      c.pointee.rescale = arena.array(self.rescale) { arena.message($0) }
+    }
+  }
+}
+
+extension ValueRange {
+  public static var protobufName: String { "terrane.v1.ValueRange" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("minimum", JSONValue(self.minimum)))
+    members.append(.init("maximum", JSONValue(self.maximum)))
+    return .object(members)
+  }
+}
+
+extension ValueRange: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__ValueRange
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__value_range__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__value_range__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.minimum = c.pointee.minimum
+    self.maximum = c.pointee.maximum
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if self.minimum.bitPattern != 0 {
+      c.pointee._minimum_case = .init(rawValue: 1)
+      c.pointee.minimum = self.minimum
+    }
+    if self.maximum.bitPattern != 0 {
+      c.pointee._maximum_case = .init(rawValue: 2)
+      c.pointee.maximum = self.maximum
+    }
+  }
+}
+
 extension DatasetSpec {
   public static var protobufName: String { "terrane.v1.DatasetSpec" }
 
@@ -1303,9 +1871,11 @@ extension DatasetSpec {
     var members: [JSONValue.Member] = []
     members.append(.init("type", JSONValue(self.type)))
     if case .vector(let value) = self.source { members.append(.init("vector", JSONValue(value))) }
+    if case .raster(let value) = self.source { members.append(.init("raster", JSONValue(value))) }
     if let value = self.metadata { members.append(.init("metadata", JSONValue(value))) }
     if let value = self.vectorOptions { members.append(.init("vector_options", JSONValue(value))) }
     members.append(.init("visibility", JSONValue(self.visibility)))
+    if let value = self.rasterOptions { members.append(.init("raster_options", JSONValue(value))) }
     return .object(members)
   }
 }
@@ -1322,8 +1892,10 @@ extension DatasetSpec: ProtobufCBacked {
     if let value = c.pointee.metadata { self.metadata = Metadata(copying: value) }
     if let value = c.pointee.vector_options { self.vectorOptions = VectorOptions(copying: value) }
     self.visibility = DatasetSpec.Visibility(rawValue: Int32(truncatingIfNeeded: c.pointee.visibility.rawValue))
+    if let value = c.pointee.raster_options { self.rasterOptions = RasterOptions(copying: value) }
     switch c.pointee.source_case.rawValue {
     case 2: self.source = .vector(c.pointee.vector.map { VectorSource(copying: $0) } ?? VectorSource())
+    case 6: self.source = .raster(c.pointee.raster.map { RasterSource(copying: $0) } ?? RasterSource())
     default: break
     }
   }
@@ -1333,10 +1905,14 @@ extension DatasetSpec: ProtobufCBacked {
     if let value = self.metadata { c.pointee.metadata = arena.message(value) }
     if let value = self.vectorOptions { c.pointee.vector_options = arena.message(value) }
     c.pointee.visibility = .init(rawValue: .init(truncatingIfNeeded: self.visibility.rawValue))
+    if let value = self.rasterOptions { c.pointee.raster_options = arena.message(value) }
     switch self.source {
     case .vector(let value):
       c.pointee.source_case = .init(rawValue: 2)
       c.pointee.vector = arena.message(value)
+    case .raster(let value):
+      c.pointee.source_case = .init(rawValue: 6)
+      c.pointee.raster = arena.message(value)
     case nil: break
     }
   }
@@ -1749,6 +2325,275 @@ extension ServedCollection: ProtobufCBacked {
   }
 }
 
+extension ServedRaster {
+  public static var protobufName: String { "terrane.v1.ServedRaster" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("id", JSONValue(self.id)))
+    members.append(.init("title", JSONValue(self.title)))
+    members.append(.init("kind", JSONValue(self.kind)))
+    members.append(.init("width", JSONValue(self.width)))
+    members.append(.init("height", JSONValue(self.height)))
+    members.append(.init("crs", JSONValue(self.crs)))
+    if let value = self.bbox { members.append(.init("bbox", JSONValue(value))) }
+    members.append(.init("bytes", JSONValue(self.bytes)))
+    members.append(.init("bands", .array(self.bands.map { JSONValue($0) })))
+    members.append(.init("band_count", JSONValue(self.bandCount)))
+    members.append(.init("tiles_url", JSONValue(self.tilesURL)))
+    members.append(.init("tilejson_url", JSONValue(self.tilejsonURL)))
+    members.append(.init("wmts_url", JSONValue(self.wmtsURL)))
+    members.append(.init("preview_url", JSONValue(self.previewURL)))
+    members.append(.init("download_url", JSONValue(self.downloadURL)))
+    return .object(members)
+  }
+}
+
+extension ServedRaster: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__ServedRaster
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__served_raster__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__served_raster__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.id = String(protobuf: c.pointee.id)
+    self.title = String(protobuf: c.pointee.title)
+    self.kind = String(protobuf: c.pointee.kind)
+    self.width = c.pointee.width
+    self.height = c.pointee.height
+    self.crs = String(protobuf: c.pointee.crs)
+    if let value = c.pointee.bbox { self.bbox = BoundingBox(copying: value) }
+    self.bytes = c.pointee.bytes
+    self.bands = protobufArray(c.pointee.bands, c.pointee.n_bands) { element in
+      element.map { RasterBand(copying: $0) } ?? RasterBand()
+    }
+    self.bandCount = c.pointee.band_count
+    self.tilesURL = String(protobuf: c.pointee.tiles_url)
+    self.tilejsonURL = String(protobuf: c.pointee.tilejson_url)
+    self.wmtsURL = String(protobuf: c.pointee.wmts_url)
+    self.previewURL = String(protobuf: c.pointee.preview_url)
+    self.downloadURL = String(protobuf: c.pointee.download_url)
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.id = arena.string(self.id)
+    c.pointee.title = arena.string(self.title)
+    c.pointee.kind = arena.string(self.kind)
+    c.pointee.width = self.width
+    c.pointee.height = self.height
+    c.pointee.crs = arena.string(self.crs)
+    if let value = self.bbox { c.pointee.bbox = arena.message(value) }
+    c.pointee.bytes = self.bytes
+    if !self.bands.isEmpty {
+      c.pointee.n_bands = self.bands.count
+      c.pointee.bands = arena.array(self.bands) { arena.message($0) }
+    }
+    c.pointee.band_count = self.bandCount
+    c.pointee.tiles_url = arena.string(self.tilesURL)
+    c.pointee.tilejson_url = arena.string(self.tilejsonURL)
+    c.pointee.wmts_url = arena.string(self.wmtsURL)
+    c.pointee.preview_url = arena.string(self.previewURL)
+    c.pointee.download_url = arena.string(self.downloadURL)
+  }
+}
+
+extension RasterBand {
+  public static var protobufName: String { "terrane.v1.RasterBand" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("type", JSONValue(self.type)))
+    members.append(.init("colour", JSONValue(self.colour)))
+    members.append(.init("nodata", JSONValue(self.nodata)))
+    members.append(.init("unit", JSONValue(self.unit)))
+    members.append(.init("description", JSONValue(self.description)))
+    if let value = self.statistics { members.append(.init("statistics", JSONValue(value))) }
+    if let value = self.scale { members.append(.init("scale", JSONValue(value))) }
+    if let value = self.offset { members.append(.init("offset", JSONValue(value))) }
+    return .object(members)
+  }
+}
+
+extension RasterBand: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__RasterBand
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__raster_band__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__raster_band__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.type = String(protobuf: c.pointee.type)
+    self.colour = String(protobuf: c.pointee.colour)
+    self.nodata = String(protobuf: c.pointee.nodata)
+    self.unit = String(protobuf: c.pointee.unit)
+    self.description = String(protobuf: c.pointee.description)
+    if let value = c.pointee.statistics { self.statistics = BandStatistics(copying: value) }
+    if c.pointee._scale_case.rawValue != 0 { self.scale = c.pointee.scale }
+    if c.pointee._offset_case.rawValue != 0 { self.offset = c.pointee.offset }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.type = arena.string(self.type)
+    c.pointee.colour = arena.string(self.colour)
+    c.pointee.nodata = arena.string(self.nodata)
+    c.pointee.unit = arena.string(self.unit)
+    c.pointee.description = arena.string(self.description)
+    if let value = self.statistics { c.pointee.statistics = arena.message(value) }
+    if let value = self.scale {
+      c.pointee._scale_case = .init(rawValue: 7)
+      c.pointee.scale = value
+    }
+    if let value = self.offset {
+      c.pointee._offset_case = .init(rawValue: 8)
+      c.pointee.offset = value
+    }
+  }
+}
+
+extension BandStatistics {
+  public static var protobufName: String { "terrane.v1.BandStatistics" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("minimum", JSONValue(self.minimum)))
+    members.append(.init("maximum", JSONValue(self.maximum)))
+    members.append(.init("mean", JSONValue(self.mean)))
+    members.append(.init("standard_deviation", JSONValue(self.standardDeviation)))
+    members.append(.init("valid_share", JSONValue(self.validShare)))
+    return .object(members)
+  }
+}
+
+extension BandStatistics: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__BandStatistics
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__band_statistics__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__band_statistics__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.minimum = c.pointee.minimum
+    self.maximum = c.pointee.maximum
+    self.mean = c.pointee.mean
+    self.standardDeviation = c.pointee.standard_deviation
+    self.validShare = c.pointee.valid_share
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if self.minimum.bitPattern != 0 {
+      c.pointee._minimum_case = .init(rawValue: 1)
+      c.pointee.minimum = self.minimum
+    }
+    if self.maximum.bitPattern != 0 {
+      c.pointee._maximum_case = .init(rawValue: 2)
+      c.pointee.maximum = self.maximum
+    }
+    if self.mean.bitPattern != 0 {
+      c.pointee._mean_case = .init(rawValue: 3)
+      c.pointee.mean = self.mean
+    }
+    if self.standardDeviation.bitPattern != 0 {
+      c.pointee._standard_deviation_case = .init(rawValue: 4)
+      c.pointee.standard_deviation = self.standardDeviation
+    }
+    if self.validShare.bitPattern != 0 {
+      c.pointee._valid_share_case = .init(rawValue: 5)
+      c.pointee.valid_share = self.validShare
+    }
+  }
+}
+
 extension BoundingBox {
   public static var protobufName: String { "terrane.v1.BoundingBox" }
 
@@ -1936,6 +2781,7 @@ extension Treatment {
     members.append(.init("source_sha256", JSONValue(self.sourceSha256)))
     members.append(.init("gdal_version", JSONValue(self.gdalVersion)))
     members.append(.init("proj_version", JSONValue(self.projVersion)))
+    if let value = self.raster { members.append(.init("raster", JSONValue(value))) }
     return .object(members)
   }
 }
@@ -1958,6 +2804,7 @@ extension Treatment: ProtobufCBacked {
     self.sourceSha256 = String(protobuf: c.pointee.source_sha256)
     self.gdalVersion = String(protobuf: c.pointee.gdal_version)
     self.projVersion = String(protobuf: c.pointee.proj_version)
+    if let value = c.pointee.raster { self.raster = RasterTreatment(copying: value) }
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
@@ -1971,6 +2818,84 @@ extension Treatment: ProtobufCBacked {
     c.pointee.source_sha256 = arena.string(self.sourceSha256)
     c.pointee.gdal_version = arena.string(self.gdalVersion)
     c.pointee.proj_version = arena.string(self.projVersion)
+    if let value = self.raster { c.pointee.raster = arena.message(value) }
+  }
+}
+
+extension RasterTreatment {
+  public static var protobufName: String { "terrane.v1.RasterTreatment" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("source_width", JSONValue(self.sourceWidth)))
+    members.append(.init("source_height", JSONValue(self.sourceHeight)))
+    members.append(.init("nodata_share", JSONValue(self.nodataShare)))
+    members.append(.init("compression", JSONValue(self.compression)))
+    members.append(.init("lossy", JSONValue(self.lossy)))
+    members.append(.init("resampling", JSONValue(self.resampling)))
+    members.append(.init("overviews", JSONValue(self.overviews)))
+    return .object(members)
+  }
+}
+
+extension RasterTreatment: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__RasterTreatment
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__raster_treatment__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__raster_treatment__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.sourceWidth = c.pointee.source_width
+    self.sourceHeight = c.pointee.source_height
+    self.nodataShare = c.pointee.nodata_share
+    self.compression = String(protobuf: c.pointee.compression)
+    self.lossy = c.pointee.lossy != 0
+    self.resampling = String(protobuf: c.pointee.resampling)
+    self.overviews = c.pointee.overviews
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.source_width = self.sourceWidth
+    c.pointee.source_height = self.sourceHeight
+    if self.nodataShare.bitPattern != 0 {
+      c.pointee._nodata_share_case = .init(rawValue: 3)
+      c.pointee.nodata_share = self.nodataShare
+    }
+    c.pointee.compression = arena.string(self.compression)
+    c.pointee.lossy = self.lossy ? 1 : 0
+    c.pointee.resampling = arena.string(self.resampling)
+    c.pointee.overviews = self.overviews
   }
 }
 
@@ -2021,6 +2946,7 @@ extension DatasetResult {
     if let value = self.treatment { members.append(.init("treatment", JSONValue(value))) }
     members.append(.init("build", JSONValue(self.build)))
     if let value = self.publishTime { members.append(.init("publish_time", JSONValue(value))) }
+    members.append(.init("rasters", .array(self.rasters.map { JSONValue($0) })))
     return .object(members)
   }
 }
@@ -2047,6 +2973,9 @@ extension DatasetResult: ProtobufCBacked {
     if let value = c.pointee.treatment { self.treatment = Treatment(copying: value) }
     self.build = c.pointee.build
     if let value = c.pointee.publish_time { self.publishTime = ProtobufTimestamp(copying: value) }
+    self.rasters = protobufArray(c.pointee.rasters, c.pointee.n_rasters) { element in
+      element.map { ServedRaster(copying: $0) } ?? ServedRaster()
+    }
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
@@ -2065,6 +2994,10 @@ extension DatasetResult: ProtobufCBacked {
     if let value = self.treatment { c.pointee.treatment = arena.message(value) }
     c.pointee.build = self.build
     if let value = self.publishTime { c.pointee.publish_time = arena.message(value) }
+    if !self.rasters.isEmpty {
+      c.pointee.n_rasters = self.rasters.count
+      c.pointee.rasters = arena.array(self.rasters) { arena.message($0) }
+    }
   }
 }
 

@@ -12,9 +12,11 @@ struct CreateCommand: AsyncParsableCommand {
         \(Invocation.program) create demo/roads/v1 --source roads.gpkg --layer main --watch
         \(Invocation.program) create demo/blocks/v1 --source blocks.zip --crs EPSG:4269
         \(Invocation.program) create demo/stations/v1 --source stations.csv --lon x --lat y
+        \(Invocation.program) create demo/heights/v1 --source dem.tif --target-crs EPSG:3857 --watch
 
       Formats: GeoPackage, GeoJSON, Shapefile (zipped, or the .shp with its \
-      siblings), CSV with coordinates.
+      siblings), CSV with coordinates, KML, FlatGeobuf, zipped File Geodatabase; \
+      GeoTIFF for rasters.
 
       The server answers at once and goes on by itself; --watch stays until the \
       data is served.
@@ -23,8 +25,8 @@ struct CreateCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The dataset's name.", valueName: "id/resource/version"))
   var name: String
 
-  @Option(help: "vector; the other types come later.")
-  var type = "vector"
+  @Option(help: "vector or raster (default: raster for a .tif, else vector).")
+  var type: String?
 
   @Option(help: ArgumentHelp("The file, on the server's machine, under an allowed folder.", valueName: "file"))
   var source: String
@@ -68,6 +70,8 @@ struct CreateCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Records that may be unreadable before the dataset fails (default 0).", valueName: "count"))
   var maxRejects: Int64?
+
+  @OptionGroup(title: "Raster options") var raster: RasterArguments
 
   @Option(help: "The namespace (default: default).")
   var namespace: String?
@@ -130,20 +134,46 @@ struct CreateCommand: AsyncParsableCommand {
   }
 
   private func spec(_ url: String) throws -> DatasetSpec {
-    guard let type = DatasetType(jsonName: type.lowercased().replacing("-", with: "_")), type != .unspecified else {
+    let asked = type ?? (RasterArguments.isRaster(url) ? "raster" : "vector")
+    guard let type = DatasetType(jsonName: asked.lowercased().replacing("-", with: "_")), type != .unspecified else {
       let known = DatasetType.knownCases.dropFirst().compactMap(\.jsonName).joined(separator: ", ")
       throw CommandLineError(
-        .badRequest, "DATASET_TYPE_UNSUPPORTED", "There is no dataset type \"\(type)\".", remedy: "Types: \(known).")
+        .badRequest, "DATASET_TYPE_UNSUPPORTED", "There is no dataset type \"\(asked)\".", remedy: "Types: \(known).")
     }
-    var vector = VectorSource(url: url, layer: layer ?? "", crs: crs ?? "", encoding: encoding ?? "")
-    if lon != nil || wkt != nil { vector.csv = CsvColumns(longitude: lon ?? "", latitude: lat ?? "", wkt: wkt ?? "") }
-    var spec = DatasetSpec(type: type, source: .vector(vector))
+    var spec = DatasetSpec(type: type)
+    if type == .raster {
+      try refuse(vectorOnly, for: "a raster")
+      spec.source = .raster(RasterSource(url: url, crs: crs ?? ""))
+      spec.rasterOptions = try raster.message()
+    } else {
+      try refuse(raster.given, for: "vectors")
+      var vector = VectorSource(url: url, layer: layer ?? "", crs: crs ?? "", encoding: encoding ?? "")
+      if lon != nil || wkt != nil {
+        vector.csv = CsvColumns(longitude: lon ?? "", latitude: lat ?? "", wkt: wkt ?? "")
+      }
+      spec.source = .vector(vector)
+      spec.vectorOptions = try vectorOptions()
+    }
     let metadata = Metadata(
       title: title ?? "", description: description ?? "", attribution: attribution ?? "", license: license ?? "",
       keywords: keywords)
     if metadata != Metadata() { spec.metadata = metadata }
-    spec.vectorOptions = try vectorOptions()
     return spec
+  }
+
+  /// The options given that only vectors have.
+  private var vectorOnly: [String] {
+    [
+      ("--layer", layer), ("--encoding", encoding), ("--lon", lon), ("--lat", lat), ("--wkt", wkt),
+      ("--null-geometry", nullGeometry), ("--max-rejects", maxRejects.map { "\($0)" }),
+    ].compactMap { $0.1 == nil ? nil : $0.0 }
+  }
+
+  private func refuse(_ options: [String], for what: String) throws {
+    guard let first = options.first else { return }
+    throw CommandLineError(
+      .badRequest, "INVALID_ARGUMENT", "\(first) is no option of \(what).",
+      remedy: "Leave it out, or name the type of the dataset with --type.")
   }
 
   private func vectorOptions() throws -> VectorOptions? {

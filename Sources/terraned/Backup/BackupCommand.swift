@@ -9,8 +9,8 @@ struct BackupCommand: ParsableCommand {
     commandName: "backup",
     abstract: "Writes a consistent backup of a running installation into a new folder.",
     discussion: """
-      The folder gets the database as of one moment (datasets, their tables, operations, catalogue), the roles, and the \
-      credentials. What is being loaded at that moment is begun again after a restore. Sources are not copied.
+      The folder gets the database as of one moment (datasets, their tables, operations, catalogue), the served files, the \
+      roles, and the credentials. What is being loaded at that moment is begun again after a restore. Sources are not copied.
       """)
 
   @Argument(help: "The new folder. Keep it as safe as the data directory: it holds the certificate authority's key.")
@@ -49,7 +49,10 @@ struct BackupCommand: ParsableCommand {
     }
     let programs = PostgresProgram(binaries: settings.postgresBin, environment: Database.environment(login))
     try roles(into: backup, programs)
+    // Files twice: those that go while the database is read are here from before, those that come from after.
+    try backup.copyFiles(from: DataDirectory.files(of: settings.data))
     try dump(into: backup, programs)
+    try backup.copyFiles(from: DataDirectory.files(of: settings.data))
     try FileManager.default.copyItem(atPath: DataDirectory.credentials(of: settings.data), toPath: backup.credentials)
     try backup.write(
       BackupFolder.Manifest(

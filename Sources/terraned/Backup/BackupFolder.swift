@@ -1,6 +1,7 @@
+internal import Datasets
 internal import Foundation
 
-/// A backup on disk: `database/` as pg_dump writes a directory, `roles.sql`, `credentials/`, and `manifest.json`, which is
+/// A backup on disk: `database/` as pg_dump writes a directory, `roles.sql`, `credentials/`, `files/`, and `manifest.json`, which is
 /// written last: a folder without one is no backup.
 struct BackupFolder {
   let path: String
@@ -8,6 +9,8 @@ struct BackupFolder {
   var database: String { path + "/database" }
   var roles: String { path + "/roles.sql" }
   var credentials: String { path + "/credentials" }
+  /// Served files (rasters), as they lie in the data directory.
+  var files: String { path + "/files" }
   private var manifestPath: String { path + "/manifest.json" }
 
   struct Manifest: Codable {
@@ -50,6 +53,28 @@ struct BackupFolder {
     } catch { throw StartError("cannot make \(path): \(error.localizedDescription) (as user \(NSUserName()))") }
     guard access(path, W_OK | X_OK) == 0 else {
       throw StartError("user \(NSUserName()) cannot write to \(path); name a folder that it can reach")
+    }
+  }
+
+  /// Copies the served files that are not here yet. A file never changes, so what is here is whole.
+  func copyFiles(from folder: String) throws {
+    let files = FileManager.default
+    try files.createDirectory(
+      atPath: self.files, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    for name in ServedFiles(root: folder).all() {
+      let (source, target) = ("\(folder)/\(name)", "\(self.files)/\(name)")
+      guard !files.fileExists(atPath: target) else { continue }
+      try files.createDirectory(
+        atPath: (target as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+      do {
+        // Under another name until it is whole: a copy cut short must not pass for a file.
+        try files.copyItem(atPath: source, toPath: target + ".part")
+        try files.moveItem(atPath: target + ".part", toPath: target)
+      } catch {
+        try? files.removeItem(atPath: target + ".part")
+        // What was removed meanwhile is nobody's any more.
+        if files.fileExists(atPath: source) { throw error }
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Datasets
 internal import Foundation
 internal import Logging
 internal import PostgreSQL
@@ -36,7 +37,7 @@ struct RestoreCommand: ParsableCommand {
       try await fill(directory, backup, manifest, settings)
     } catch {
       // Half a database must not look like one.
-      for part in [directory.path + "/postgresql", directory.credentials] {
+      for part in [directory.path + "/postgresql", directory.credentials, directory.files] {
         try? FileManager.default.removeItem(atPath: part)
       }
       directory.finishRestore()
@@ -71,14 +72,25 @@ struct RestoreCommand: ParsableCommand {
     defer { thread.shutdown() }
     let cluster = try Database.cluster(settings, directory.cluster, thread: thread)
     try await cluster.start()
+    let known: Set<String>
     do {
-      try await load(cluster, thread, backup, manifest, settings)
+      known = try await load(cluster, thread, backup, manifest, settings)
       try await cluster.stop()
     } catch {
       try? await cluster.stop()
       throw error
     }
     let files = FileManager.default
+    try files.removeItem(atPath: directory.files)
+    // A backup of a version that knew no files has none.
+    if files.fileExists(atPath: backup.files) {
+      try files.copyItem(atPath: backup.files, toPath: directory.files)
+      // What came after the database was read is in no ledger.
+      for name in directory.servedFiles.all() where !known.contains(name) { try directory.servedFiles.remove(name) }
+    } else {
+      try files.createDirectory(
+        atPath: directory.files, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
     try files.removeItem(atPath: directory.credentials)
     try files.copyItem(atPath: backup.credentials, toPath: directory.credentials)
   }
@@ -86,7 +98,7 @@ struct RestoreCommand: ParsableCommand {
   private static func load(
     _ cluster: PrivateCluster, _ thread: DatabaseThread, _ backup: BackupFolder, _ manifest: BackupFolder.Manifest,
     _ settings: Settings
-  ) async throws {
+  ) async throws -> Set<String> {
     let login = try cluster.superuserSettings(database: "postgres")
     let first = try await PostgresConnection.connect(login, on: thread)
     let major = try await first.query("SELECT current_setting('server_version_num')::int4 / 10000 AS n").oneRow().int(
@@ -109,5 +121,9 @@ struct RestoreCommand: ParsableCommand {
     try await restored.query("UPDATE coremachine.change_counter SET generation = gen_random_uuid()")
     // What the planner knows of the tables is not in a dump.
     try await restored.execute(script: "ANALYZE")
+    let files = try await restored.query(
+      "SELECT identifier FROM coremachine.ledger WHERE kind = $1 AND state IN ('PRESENT', 'LIVE', 'DOOMED')",
+      [.text(ServedFiles.kind)])
+    return Set(try files.rows.map { try $0.text("identifier") })
   }
 }

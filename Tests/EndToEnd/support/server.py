@@ -293,7 +293,7 @@ class Server:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def create(self, name: str, source: Path | str, *options: str, timeout: float = 120) -> Answer:
-        return self.cli("create", name, "--type", "vector", "--source", str(source), *options, "--watch", timeout=timeout)
+        return self.cli("create", name, "--source", str(source), *options, "--watch", timeout=timeout)
 
     def record(self, name: str, *options: str) -> dict:
         answer = self.cli("get", name, *options)
@@ -323,7 +323,7 @@ class Server:
 
     def begin(self, name: str, source: Path | str, *options: str) -> Watcher:
         """Makes a dataset and watches it."""
-        return self._watch(["create", name, "--type", "vector", "--source", str(source), *options, "--watch"])
+        return self._watch(["create", name, "--source", str(source), *options, "--watch"])
 
     def watch(self, name: str, *options: str) -> Watcher:
         return self._watch(["watch", name, *options])

@@ -69,6 +69,14 @@ function draw(place) {
       layers.push(...dataLayers("feature", colourOf(0), paper, { tiled: false }));
       return { version: 8, sources, layers };
     }
+    for (const raster of config.rasters || []) {
+      // A box over the antimeridian comes in two halves: a source's bounds cannot go round the globe.
+      raster.extents.forEach((extent, half) => {
+        const id = half ? `${raster.id}-${half}` : raster.id;
+        sources[id] = { type: "raster", tiles: [absolute(raster.tiles)], tileSize: 512, maxzoom: 22, bounds: extent };
+        layers.push({ id, type: "raster", source: id, paint: { "raster-fade-duration": 0 } });
+      });
+    }
     const NONE = ["==", ["get", "fid"], -1];
     // Areas below lines below points, whatever the order of the collections.
     const rank = (layer) => (/polygon/i.test(layer.geometry) ? 0 : /line/i.test(layer.geometry) ? 1 : 2);
@@ -84,7 +92,8 @@ function draw(place) {
   }
 
   function bounds(box) {
-    const [west, south, east, north] = box || [-180, -60, 180, 75];
+    const [west, south, far, north] = box || [-180, -60, 180, 75];
+    const east = far < west ? far + 360 : far;
     const clamp = (lat) => Math.max(-80, Math.min(84, lat));
     // A single point has no extent to fit.
     const grow = east - west < 0.002 && north - south < 0.002 ? 0.01 : 0;
@@ -130,6 +139,36 @@ function draw(place) {
       if (feature.geometry && feature.geometry.coordinates) walk(feature.geometry.coordinates);
       if (box[0] <= box[2]) map.fitBounds(bounds(box), { padding: 50, maxZoom: 7, animate: false });
     });
+    return;
+  }
+
+  // The values under a place, as text.
+  async function values(raster, at) {
+    const answer = await fetch(absolute(`${raster.point}${at.lng.toFixed(7)},${at.lat.toFixed(7)}`));
+    if (!answer.ok) return;
+    const found = await answer.json();
+    const box = document.createElement("div");
+    box.className = "popup";
+    const table = document.createElement("table");
+    found.values.forEach((value, index) => {
+      const row = table.insertRow();
+      const head = document.createElement("th");
+      head.textContent = found.band_descriptions[index] || found.band_names[index];
+      row.append(head);
+      row.insertCell().textContent = value === null ? "nothing" : String(value);
+    });
+    box.append(table);
+    new maplibregl.Popup({ maxWidth: "300px", focusAfterOpen: false }).setLngLat(at).setDOMContent(box).addTo(map);
+  }
+  if (config.rasters) {
+    const within = (at) => config.rasters[0].extents.some(([west, south, east, north]) =>
+      at.lng >= west && at.lng <= east && at.lat >= south && at.lat <= north);
+    map.on("click", (event) => {
+      const at = event.lngLat.wrap();
+      if (within(at)) values(config.rasters[0], at);
+    });
+    map.on("mousemove", (event) => { map.getCanvas().style.cursor = within(event.lngLat.wrap()) ? "crosshair" : ""; });
+    dark.addEventListener("change", () => map.setStyle(style()));
     return;
   }
 

@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-from .v1.dataset_pb2 import DATASET_TYPE_VECTOR, DatasetSpec, Metadata, VectorOptions, VectorSource
+from .v1.dataset_pb2 import (
+    DATASET_TYPE_RASTER,
+    DATASET_TYPE_VECTOR,
+    DatasetSpec,
+    Metadata,
+    RasterOptions,
+    RasterSource,
+    VectorOptions,
+    VectorSource,
+)
 
 
 def vector(
@@ -12,8 +21,22 @@ def vector(
 
     `layer`: one of the file's; else all. `crs`, `encoding`: of a source that does not say.
     """
-    url = source if isinstance(source, str) and "://" in source else Path(source).absolute().as_uri()
     return DatasetSpec(
-        type=DATASET_TYPE_VECTOR, vector=VectorSource(url=url, layer=layer, crs=crs, encoding=encoding),
+        type=DATASET_TYPE_VECTOR, vector=VectorSource(url=_url(source), layer=layer, crs=crs, encoding=encoding),
         metadata=Metadata(title=title) if title else None, vector_options=options,
     )  # fmt: skip
+
+
+def raster(source: str | Path, *, crs: str = "", title: str = "", options: RasterOptions | None = None) -> DatasetSpec:
+    """A raster out of a GeoTIFF. `source`: a `file://` URL, or a path on the server's machine (made absolute here).
+
+    `crs`: of a source that does not say. `options`: how it is written and shown; what they leave out is chosen by what the raster is.
+    """
+    return DatasetSpec(
+        type=DATASET_TYPE_RASTER, raster=RasterSource(url=_url(source), crs=crs),
+        metadata=Metadata(title=title) if title else None, raster_options=options,
+    )  # fmt: skip
+
+
+def _url(source: str | Path) -> str:
+    return source if isinstance(source, str) and "://" in source else Path(source).absolute().as_uri()

@@ -40,6 +40,20 @@ STATUS_REQUESTED: Status
 STATUS_UNSPECIFIED: Status
 STATUS_UPDATING: Status
 
+class BandStatistics(_message.Message):
+    __slots__ = ["maximum", "mean", "minimum", "standard_deviation", "valid_share"]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_DEVIATION_FIELD_NUMBER: _ClassVar[int]
+    VALID_SHARE_FIELD_NUMBER: _ClassVar[int]
+    maximum: float
+    mean: float
+    minimum: float
+    standard_deviation: float
+    valid_share: float
+    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., standard_deviation: _Optional[float] = ..., valid_share: _Optional[float] = ...) -> None: ...
+
 class BoundingBox(_message.Message):
     __slots__ = ["east", "north", "south", "west"]
     EAST_FIELD_NUMBER: _ClassVar[int]
@@ -145,7 +159,7 @@ class DatasetName(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., dataset_id: _Optional[str] = ..., resource_id: _Optional[str] = ..., version_id: _Optional[str] = ...) -> None: ...
 
 class DatasetResult(_message.Message):
-    __slots__ = ["bbox", "build", "capabilities", "collections", "crs", "docs_url", "endpoint", "feature_count", "publish_time", "stac_collection_url", "stac_item_url", "treatment"]
+    __slots__ = ["bbox", "build", "capabilities", "collections", "crs", "docs_url", "endpoint", "feature_count", "publish_time", "rasters", "stac_collection_url", "stac_item_url", "treatment"]
     BBOX_FIELD_NUMBER: _ClassVar[int]
     BUILD_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +169,7 @@ class DatasetResult(_message.Message):
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     FEATURE_COUNT_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_TIME_FIELD_NUMBER: _ClassVar[int]
+    RASTERS_FIELD_NUMBER: _ClassVar[int]
     STAC_COLLECTION_URL_FIELD_NUMBER: _ClassVar[int]
     STAC_ITEM_URL_FIELD_NUMBER: _ClassVar[int]
     TREATMENT_FIELD_NUMBER: _ClassVar[int]
@@ -167,16 +182,19 @@ class DatasetResult(_message.Message):
     endpoint: str
     feature_count: int
     publish_time: _timestamp_pb2.Timestamp
+    rasters: _containers.RepeatedCompositeFieldContainer[ServedRaster]
     stac_collection_url: str
     stac_item_url: str
     treatment: Treatment
-    def __init__(self, endpoint: _Optional[str] = ..., docs_url: _Optional[str] = ..., stac_item_url: _Optional[str] = ..., stac_collection_url: _Optional[str] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., crs: _Optional[str] = ..., feature_count: _Optional[int] = ..., collections: _Optional[_Iterable[_Union[ServedCollection, _Mapping]]] = ..., treatment: _Optional[_Union[Treatment, _Mapping]] = ..., build: _Optional[int] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, endpoint: _Optional[str] = ..., docs_url: _Optional[str] = ..., stac_item_url: _Optional[str] = ..., stac_collection_url: _Optional[str] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., crs: _Optional[str] = ..., feature_count: _Optional[int] = ..., collections: _Optional[_Iterable[_Union[ServedCollection, _Mapping]]] = ..., treatment: _Optional[_Union[Treatment, _Mapping]] = ..., build: _Optional[int] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., rasters: _Optional[_Iterable[_Union[ServedRaster, _Mapping]]] = ...) -> None: ...
 
 class DatasetSpec(_message.Message):
-    __slots__ = ["metadata", "type", "vector", "vector_options", "visibility"]
+    __slots__ = ["metadata", "raster", "raster_options", "type", "vector", "vector_options", "visibility"]
     class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = []
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    RASTER_FIELD_NUMBER: _ClassVar[int]
+    RASTER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     VECTOR_OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -185,11 +203,13 @@ class DatasetSpec(_message.Message):
     VISIBILITY_PUBLIC: DatasetSpec.Visibility
     VISIBILITY_UNSPECIFIED: DatasetSpec.Visibility
     metadata: Metadata
+    raster: RasterSource
+    raster_options: RasterOptions
     type: DatasetType
     vector: VectorSource
     vector_options: VectorOptions
     visibility: DatasetSpec.Visibility
-    def __init__(self, type: _Optional[_Union[DatasetType, str]] = ..., vector: _Optional[_Union[VectorSource, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., visibility: _Optional[_Union[DatasetSpec.Visibility, str]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[DatasetType, str]] = ..., vector: _Optional[_Union[VectorSource, _Mapping]] = ..., raster: _Optional[_Union[RasterSource, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., visibility: _Optional[_Union[DatasetSpec.Visibility, str]] = ..., raster_options: _Optional[_Union[RasterOptions, _Mapping]] = ...) -> None: ...
 
 class DatasetStatus(_message.Message):
     __slots__ = ["dataset_key", "generation", "name", "operation", "problem", "progress", "result", "status", "update_time", "warnings"]
@@ -290,6 +310,89 @@ class Progress(_message.Message):
     unit: str
     def __init__(self, percent: _Optional[float] = ..., step: _Optional[str] = ..., step_number: _Optional[int] = ..., step_count: _Optional[int] = ..., message: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., unit: _Optional[str] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., eta_basis: _Optional[str] = ...) -> None: ...
 
+class RasterBand(_message.Message):
+    __slots__ = ["colour", "description", "nodata", "offset", "scale", "statistics", "type", "unit"]
+    COLOUR_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    NODATA_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    colour: str
+    description: str
+    nodata: str
+    offset: float
+    scale: float
+    statistics: BandStatistics
+    type: str
+    unit: str
+    def __init__(self, type: _Optional[str] = ..., colour: _Optional[str] = ..., nodata: _Optional[str] = ..., unit: _Optional[str] = ..., description: _Optional[str] = ..., statistics: _Optional[_Union[BandStatistics, _Mapping]] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
+
+class RasterOptions(_message.Message):
+    __slots__ = ["build_overviews", "colormap", "compression", "generate_statistics", "resampling", "rescale", "resolution", "target_crs"]
+    class Compression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = []
+    class Resampling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = []
+    BUILD_OVERVIEWS_FIELD_NUMBER: _ClassVar[int]
+    COLORMAP_FIELD_NUMBER: _ClassVar[int]
+    COMPRESSION_DEFLATE: RasterOptions.Compression
+    COMPRESSION_FIELD_NUMBER: _ClassVar[int]
+    COMPRESSION_JPEG: RasterOptions.Compression
+    COMPRESSION_LERC: RasterOptions.Compression
+    COMPRESSION_LZW: RasterOptions.Compression
+    COMPRESSION_UNSPECIFIED: RasterOptions.Compression
+    COMPRESSION_WEBP: RasterOptions.Compression
+    COMPRESSION_ZSTD: RasterOptions.Compression
+    GENERATE_STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    RESAMPLING_AVERAGE: RasterOptions.Resampling
+    RESAMPLING_BILINEAR: RasterOptions.Resampling
+    RESAMPLING_CUBIC: RasterOptions.Resampling
+    RESAMPLING_FIELD_NUMBER: _ClassVar[int]
+    RESAMPLING_MODE: RasterOptions.Resampling
+    RESAMPLING_NEAREST: RasterOptions.Resampling
+    RESAMPLING_UNSPECIFIED: RasterOptions.Resampling
+    RESCALE_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_CRS_FIELD_NUMBER: _ClassVar[int]
+    build_overviews: bool
+    colormap: str
+    compression: RasterOptions.Compression
+    generate_statistics: bool
+    resampling: RasterOptions.Resampling
+    rescale: _containers.RepeatedCompositeFieldContainer[ValueRange]
+    resolution: float
+    target_crs: str
+    def __init__(self, target_crs: _Optional[str] = ..., resolution: _Optional[float] = ..., resampling: _Optional[_Union[RasterOptions.Resampling, str]] = ..., compression: _Optional[_Union[RasterOptions.Compression, str]] = ..., generate_statistics: bool = ..., build_overviews: bool = ..., colormap: _Optional[str] = ..., rescale: _Optional[_Iterable[_Union[ValueRange, _Mapping]]] = ...) -> None: ...
+
+class RasterSource(_message.Message):
+    __slots__ = ["crs", "url"]
+    CRS_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    crs: str
+    url: str
+    def __init__(self, url: _Optional[str] = ..., crs: _Optional[str] = ...) -> None: ...
+
+class RasterTreatment(_message.Message):
+    __slots__ = ["compression", "lossy", "nodata_share", "overviews", "resampling", "source_height", "source_width"]
+    COMPRESSION_FIELD_NUMBER: _ClassVar[int]
+    LOSSY_FIELD_NUMBER: _ClassVar[int]
+    NODATA_SHARE_FIELD_NUMBER: _ClassVar[int]
+    OVERVIEWS_FIELD_NUMBER: _ClassVar[int]
+    RESAMPLING_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    compression: str
+    lossy: bool
+    nodata_share: float
+    overviews: int
+    resampling: str
+    source_height: int
+    source_width: int
+    def __init__(self, source_width: _Optional[int] = ..., source_height: _Optional[int] = ..., nodata_share: _Optional[float] = ..., compression: _Optional[str] = ..., lossy: bool = ..., resampling: _Optional[str] = ..., overviews: _Optional[int] = ...) -> None: ...
+
 class ServedCollection(_message.Message):
     __slots__ = ["bbox", "column_count", "columns", "feature_count", "geometry_type", "id", "items_url", "tiles_url", "title"]
     BBOX_FIELD_NUMBER: _ClassVar[int]
@@ -312,11 +415,46 @@ class ServedCollection(_message.Message):
     title: str
     def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., geometry_type: _Optional[str] = ..., feature_count: _Optional[int] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., column_count: _Optional[int] = ..., items_url: _Optional[str] = ..., tiles_url: _Optional[str] = ...) -> None: ...
 
+class ServedRaster(_message.Message):
+    __slots__ = ["band_count", "bands", "bbox", "bytes", "crs", "download_url", "height", "id", "kind", "preview_url", "tilejson_url", "tiles_url", "title", "width", "wmts_url"]
+    BANDS_FIELD_NUMBER: _ClassVar[int]
+    BAND_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BBOX_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    CRS_FIELD_NUMBER: _ClassVar[int]
+    DOWNLOAD_URL_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_URL_FIELD_NUMBER: _ClassVar[int]
+    TILEJSON_URL_FIELD_NUMBER: _ClassVar[int]
+    TILES_URL_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    WMTS_URL_FIELD_NUMBER: _ClassVar[int]
+    band_count: int
+    bands: _containers.RepeatedCompositeFieldContainer[RasterBand]
+    bbox: BoundingBox
+    bytes: int
+    crs: str
+    download_url: str
+    height: int
+    id: str
+    kind: str
+    preview_url: str
+    tilejson_url: str
+    tiles_url: str
+    title: str
+    width: int
+    wmts_url: str
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., crs: _Optional[str] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., bytes: _Optional[int] = ..., bands: _Optional[_Iterable[_Union[RasterBand, _Mapping]]] = ..., band_count: _Optional[int] = ..., tiles_url: _Optional[str] = ..., tilejson_url: _Optional[str] = ..., wmts_url: _Optional[str] = ..., preview_url: _Optional[str] = ..., download_url: _Optional[str] = ...) -> None: ...
+
 class Treatment(_message.Message):
-    __slots__ = ["dropped_null_geometries", "gdal_version", "proj_version", "renamed_columns", "repaired_geometries", "source_crs", "source_features", "source_format", "source_sha256", "z_dropped"]
+    __slots__ = ["dropped_null_geometries", "gdal_version", "proj_version", "raster", "renamed_columns", "repaired_geometries", "source_crs", "source_features", "source_format", "source_sha256", "z_dropped"]
     DROPPED_NULL_GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
     GDAL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PROJ_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RASTER_FIELD_NUMBER: _ClassVar[int]
     RENAMED_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     REPAIRED_GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_CRS_FIELD_NUMBER: _ClassVar[int]
@@ -327,6 +465,7 @@ class Treatment(_message.Message):
     dropped_null_geometries: int
     gdal_version: str
     proj_version: str
+    raster: RasterTreatment
     renamed_columns: int
     repaired_geometries: int
     source_crs: str
@@ -334,7 +473,15 @@ class Treatment(_message.Message):
     source_format: str
     source_sha256: str
     z_dropped: int
-    def __init__(self, source_crs: _Optional[str] = ..., source_features: _Optional[int] = ..., dropped_null_geometries: _Optional[int] = ..., repaired_geometries: _Optional[int] = ..., z_dropped: _Optional[int] = ..., renamed_columns: _Optional[int] = ..., source_format: _Optional[str] = ..., source_sha256: _Optional[str] = ..., gdal_version: _Optional[str] = ..., proj_version: _Optional[str] = ...) -> None: ...
+    def __init__(self, source_crs: _Optional[str] = ..., source_features: _Optional[int] = ..., dropped_null_geometries: _Optional[int] = ..., repaired_geometries: _Optional[int] = ..., z_dropped: _Optional[int] = ..., renamed_columns: _Optional[int] = ..., source_format: _Optional[str] = ..., source_sha256: _Optional[str] = ..., gdal_version: _Optional[str] = ..., proj_version: _Optional[str] = ..., raster: _Optional[_Union[RasterTreatment, _Mapping]] = ...) -> None: ...
+
+class ValueRange(_message.Message):
+    __slots__ = ["maximum", "minimum"]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    maximum: float
+    minimum: float
+    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ...) -> None: ...
 
 class VectorOptions(_message.Message):
     __slots__ = ["max_rejects", "null_geometry"]

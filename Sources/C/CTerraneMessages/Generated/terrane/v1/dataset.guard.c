@@ -3,6 +3,7 @@
 #include "terrane/v1/dataset.pb-c.h"
 
 extern const ProtobufGuardMessage google__protobuf__timestamp__guard_table;
+extern const ProtobufGuardMessage terrane__v1__band_statistics__guard_table;
 extern const ProtobufGuardMessage terrane__v1__bounding_box__guard_table;
 extern const ProtobufGuardMessage terrane__v1__capabilities__guard_table;
 extern const ProtobufGuardMessage terrane__v1__column__guard_table;
@@ -17,8 +18,14 @@ extern const ProtobufGuardMessage terrane__v1__metadata__guard_table;
 extern const ProtobufGuardMessage terrane__v1__operation__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem__guard_table;
 extern const ProtobufGuardMessage terrane__v1__progress__guard_table;
+extern const ProtobufGuardMessage terrane__v1__raster_band__guard_table;
+extern const ProtobufGuardMessage terrane__v1__raster_options__guard_table;
+extern const ProtobufGuardMessage terrane__v1__raster_source__guard_table;
+extern const ProtobufGuardMessage terrane__v1__raster_treatment__guard_table;
 extern const ProtobufGuardMessage terrane__v1__served_collection__guard_table;
+extern const ProtobufGuardMessage terrane__v1__served_raster__guard_table;
 extern const ProtobufGuardMessage terrane__v1__treatment__guard_table;
+extern const ProtobufGuardMessage terrane__v1__value_range__guard_table;
 extern const ProtobufGuardMessage terrane__v1__vector_options__guard_table;
 extern const ProtobufGuardMessage terrane__v1__vector_source__guard_table;
 extern const ProtobufGuardMessage terrane__v1__warning_count__guard_table;
@@ -41,6 +48,13 @@ static const ProtobufGuardField terrane__v1__vector_source__guard_fields[] = {
 };
 const ProtobufGuardMessage terrane__v1__vector_source__guard_table = {&terrane__v1__vector_source__descriptor, terrane__v1__vector_source__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__vector_source__guard(void) { return &terrane__v1__vector_source__guard_table; }
+
+static const ProtobufGuardField terrane__v1__raster_source__guard_fields[] = {
+  {NULL, 0, true},  // url
+  {NULL, 0, true},  // crs
+};
+const ProtobufGuardMessage terrane__v1__raster_source__guard_table = {&terrane__v1__raster_source__descriptor, terrane__v1__raster_source__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__raster_source__guard(void) { return &terrane__v1__raster_source__guard_table; }
 
 static const ProtobufGuardField terrane__v1__csv_columns__guard_fields[] = {
   {NULL, 0, true},  // longitude
@@ -68,12 +82,34 @@ static const ProtobufGuardField terrane__v1__vector_options__guard_fields[] = {
 const ProtobufGuardMessage terrane__v1__vector_options__guard_table = {&terrane__v1__vector_options__descriptor, terrane__v1__vector_options__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__vector_options__guard(void) { return &terrane__v1__vector_options__guard_table; }
 
+static const ProtobufGuardField terrane__v1__raster_options__guard_fields[] = {
+  {NULL, 0, true},  // target_crs
+  {NULL, 0, false},  // resolution
+  {NULL, 0, false},  // resampling
+  {NULL, 0, false},  // compression
+  {NULL, 0, false},  // generate_statistics
+  {NULL, 0, false},  // build_overviews
+  {NULL, 0, true},  // colormap
+  {&terrane__v1__value_range__guard_table, 0, false},  // rescale
+};
+const ProtobufGuardMessage terrane__v1__raster_options__guard_table = {&terrane__v1__raster_options__descriptor, terrane__v1__raster_options__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__raster_options__guard(void) { return &terrane__v1__raster_options__guard_table; }
+
+static const ProtobufGuardField terrane__v1__value_range__guard_fields[] = {
+  {NULL, 0, false},  // minimum
+  {NULL, 0, false},  // maximum
+};
+const ProtobufGuardMessage terrane__v1__value_range__guard_table = {&terrane__v1__value_range__descriptor, terrane__v1__value_range__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__value_range__guard(void) { return &terrane__v1__value_range__guard_table; }
+
 static const ProtobufGuardField terrane__v1__dataset_spec__guard_fields[] = {
   {NULL, 0, false},  // type
   {&terrane__v1__vector_source__guard_table, 1, false},  // vector
   {&terrane__v1__metadata__guard_table, 2, false},  // metadata
   {&terrane__v1__vector_options__guard_table, 3, false},  // vector_options
   {NULL, 0, false},  // visibility
+  {&terrane__v1__raster_source__guard_table, 4, false},  // raster
+  {&terrane__v1__raster_options__guard_table, 5, false},  // raster_options
 };
 const ProtobufGuardMessage terrane__v1__dataset_spec__guard_table = {&terrane__v1__dataset_spec__descriptor, terrane__v1__dataset_spec__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__dataset_spec__guard(void) { return &terrane__v1__dataset_spec__guard_table; }
@@ -140,6 +176,49 @@ static const ProtobufGuardField terrane__v1__served_collection__guard_fields[] =
 const ProtobufGuardMessage terrane__v1__served_collection__guard_table = {&terrane__v1__served_collection__descriptor, terrane__v1__served_collection__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__served_collection__guard(void) { return &terrane__v1__served_collection__guard_table; }
 
+static const ProtobufGuardField terrane__v1__served_raster__guard_fields[] = {
+  {NULL, 0, true},  // id
+  {NULL, 0, true},  // title
+  {NULL, 0, true},  // kind
+  {NULL, 0, false},  // width
+  {NULL, 0, false},  // height
+  {NULL, 0, true},  // crs
+  {&terrane__v1__bounding_box__guard_table, 1, false},  // bbox
+  {NULL, 0, false},  // bytes
+  {&terrane__v1__raster_band__guard_table, 0, false},  // bands
+  {NULL, 0, false},  // band_count
+  {NULL, 0, true},  // tiles_url
+  {NULL, 0, true},  // tilejson_url
+  {NULL, 0, true},  // wmts_url
+  {NULL, 0, true},  // preview_url
+  {NULL, 0, true},  // download_url
+};
+const ProtobufGuardMessage terrane__v1__served_raster__guard_table = {&terrane__v1__served_raster__descriptor, terrane__v1__served_raster__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__served_raster__guard(void) { return &terrane__v1__served_raster__guard_table; }
+
+static const ProtobufGuardField terrane__v1__raster_band__guard_fields[] = {
+  {NULL, 0, true},  // type
+  {NULL, 0, true},  // colour
+  {NULL, 0, true},  // nodata
+  {NULL, 0, true},  // unit
+  {NULL, 0, true},  // description
+  {&terrane__v1__band_statistics__guard_table, 1, false},  // statistics
+  {NULL, 0, false},  // scale
+  {NULL, 0, false},  // offset
+};
+const ProtobufGuardMessage terrane__v1__raster_band__guard_table = {&terrane__v1__raster_band__descriptor, terrane__v1__raster_band__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__raster_band__guard(void) { return &terrane__v1__raster_band__guard_table; }
+
+static const ProtobufGuardField terrane__v1__band_statistics__guard_fields[] = {
+  {NULL, 0, false},  // minimum
+  {NULL, 0, false},  // maximum
+  {NULL, 0, false},  // mean
+  {NULL, 0, false},  // standard_deviation
+  {NULL, 0, false},  // valid_share
+};
+const ProtobufGuardMessage terrane__v1__band_statistics__guard_table = {&terrane__v1__band_statistics__descriptor, terrane__v1__band_statistics__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__band_statistics__guard(void) { return &terrane__v1__band_statistics__guard_table; }
+
 static const ProtobufGuardField terrane__v1__bounding_box__guard_fields[] = {
   {NULL, 0, false},  // west
   {NULL, 0, false},  // south
@@ -169,9 +248,22 @@ static const ProtobufGuardField terrane__v1__treatment__guard_fields[] = {
   {NULL, 0, true},  // source_sha256
   {NULL, 0, true},  // gdal_version
   {NULL, 0, true},  // proj_version
+  {&terrane__v1__raster_treatment__guard_table, 1, false},  // raster
 };
 const ProtobufGuardMessage terrane__v1__treatment__guard_table = {&terrane__v1__treatment__descriptor, terrane__v1__treatment__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__treatment__guard(void) { return &terrane__v1__treatment__guard_table; }
+
+static const ProtobufGuardField terrane__v1__raster_treatment__guard_fields[] = {
+  {NULL, 0, false},  // source_width
+  {NULL, 0, false},  // source_height
+  {NULL, 0, false},  // nodata_share
+  {NULL, 0, true},  // compression
+  {NULL, 0, false},  // lossy
+  {NULL, 0, true},  // resampling
+  {NULL, 0, false},  // overviews
+};
+const ProtobufGuardMessage terrane__v1__raster_treatment__guard_table = {&terrane__v1__raster_treatment__descriptor, terrane__v1__raster_treatment__guard_fields, 0};
+const ProtobufGuardMessage *terrane__v1__raster_treatment__guard(void) { return &terrane__v1__raster_treatment__guard_table; }
 
 static const ProtobufGuardField terrane__v1__dataset_result__guard_fields[] = {
   {NULL, 0, true},  // endpoint
@@ -186,8 +278,9 @@ static const ProtobufGuardField terrane__v1__dataset_result__guard_fields[] = {
   {&terrane__v1__treatment__guard_table, 3, false},  // treatment
   {NULL, 0, false},  // build
   {&google__protobuf__timestamp__guard_table, 4, false},  // publish_time
+  {&terrane__v1__served_raster__guard_table, 0, false},  // rasters
 };
-const ProtobufGuardMessage terrane__v1__dataset_result__guard_table = {&terrane__v1__dataset_result__descriptor, terrane__v1__dataset_result__guard_fields, 1};
+const ProtobufGuardMessage terrane__v1__dataset_result__guard_table = {&terrane__v1__dataset_result__descriptor, terrane__v1__dataset_result__guard_fields, 2};
 const ProtobufGuardMessage *terrane__v1__dataset_result__guard(void) { return &terrane__v1__dataset_result__guard_table; }
 
 static const ProtobufGuardField terrane__v1__dataset__guard_fields[] = {

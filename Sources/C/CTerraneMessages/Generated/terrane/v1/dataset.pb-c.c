@@ -97,6 +97,51 @@ void   terrane__v1__vector_source__free_unpacked
   assert(message->base.descriptor == &terrane__v1__vector_source__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__raster_source__init
+                     (Terrane__V1__RasterSource         *message)
+{
+  static const Terrane__V1__RasterSource init_value = TERRANE__V1__RASTER_SOURCE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__raster_source__get_packed_size
+                     (const Terrane__V1__RasterSource *message)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_source__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__raster_source__pack
+                     (const Terrane__V1__RasterSource *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_source__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__raster_source__pack_to_buffer
+                     (const Terrane__V1__RasterSource *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_source__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__RasterSource *
+       terrane__v1__raster_source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__RasterSource *)
+     protobuf_c_message_unpack (&terrane__v1__raster_source__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__raster_source__free_unpacked
+                     (Terrane__V1__RasterSource *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__raster_source__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__csv_columns__init
                      (Terrane__V1__CsvColumns         *message)
 {
@@ -230,6 +275,96 @@ void   terrane__v1__vector_options__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &terrane__v1__vector_options__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__raster_options__init
+                     (Terrane__V1__RasterOptions         *message)
+{
+  static const Terrane__V1__RasterOptions init_value = TERRANE__V1__RASTER_OPTIONS__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__raster_options__get_packed_size
+                     (const Terrane__V1__RasterOptions *message)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_options__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__raster_options__pack
+                     (const Terrane__V1__RasterOptions *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_options__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__raster_options__pack_to_buffer
+                     (const Terrane__V1__RasterOptions *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_options__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__RasterOptions *
+       terrane__v1__raster_options__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__RasterOptions *)
+     protobuf_c_message_unpack (&terrane__v1__raster_options__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__raster_options__free_unpacked
+                     (Terrane__V1__RasterOptions *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__raster_options__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__value_range__init
+                     (Terrane__V1__ValueRange         *message)
+{
+  static const Terrane__V1__ValueRange init_value = TERRANE__V1__VALUE_RANGE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__value_range__get_packed_size
+                     (const Terrane__V1__ValueRange *message)
+{
+  assert(message->base.descriptor == &terrane__v1__value_range__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__value_range__pack
+                     (const Terrane__V1__ValueRange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__value_range__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__value_range__pack_to_buffer
+                     (const Terrane__V1__ValueRange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__value_range__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__ValueRange *
+       terrane__v1__value_range__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__ValueRange *)
+     protobuf_c_message_unpack (&terrane__v1__value_range__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__value_range__free_unpacked
+                     (Terrane__V1__ValueRange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__value_range__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   terrane__v1__dataset_spec__init
@@ -502,6 +637,141 @@ void   terrane__v1__served_collection__free_unpacked
   assert(message->base.descriptor == &terrane__v1__served_collection__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__served_raster__init
+                     (Terrane__V1__ServedRaster         *message)
+{
+  static const Terrane__V1__ServedRaster init_value = TERRANE__V1__SERVED_RASTER__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__served_raster__get_packed_size
+                     (const Terrane__V1__ServedRaster *message)
+{
+  assert(message->base.descriptor == &terrane__v1__served_raster__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__served_raster__pack
+                     (const Terrane__V1__ServedRaster *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__served_raster__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__served_raster__pack_to_buffer
+                     (const Terrane__V1__ServedRaster *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__served_raster__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__ServedRaster *
+       terrane__v1__served_raster__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__ServedRaster *)
+     protobuf_c_message_unpack (&terrane__v1__served_raster__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__served_raster__free_unpacked
+                     (Terrane__V1__ServedRaster *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__served_raster__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__raster_band__init
+                     (Terrane__V1__RasterBand         *message)
+{
+  static const Terrane__V1__RasterBand init_value = TERRANE__V1__RASTER_BAND__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__raster_band__get_packed_size
+                     (const Terrane__V1__RasterBand *message)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_band__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__raster_band__pack
+                     (const Terrane__V1__RasterBand *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_band__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__raster_band__pack_to_buffer
+                     (const Terrane__V1__RasterBand *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_band__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__RasterBand *
+       terrane__v1__raster_band__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__RasterBand *)
+     protobuf_c_message_unpack (&terrane__v1__raster_band__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__raster_band__free_unpacked
+                     (Terrane__V1__RasterBand *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__raster_band__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__band_statistics__init
+                     (Terrane__V1__BandStatistics         *message)
+{
+  static const Terrane__V1__BandStatistics init_value = TERRANE__V1__BAND_STATISTICS__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__band_statistics__get_packed_size
+                     (const Terrane__V1__BandStatistics *message)
+{
+  assert(message->base.descriptor == &terrane__v1__band_statistics__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__band_statistics__pack
+                     (const Terrane__V1__BandStatistics *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__band_statistics__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__band_statistics__pack_to_buffer
+                     (const Terrane__V1__BandStatistics *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__band_statistics__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__BandStatistics *
+       terrane__v1__band_statistics__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__BandStatistics *)
+     protobuf_c_message_unpack (&terrane__v1__band_statistics__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__band_statistics__free_unpacked
+                     (Terrane__V1__BandStatistics *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__band_statistics__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__bounding_box__init
                      (Terrane__V1__BoundingBox         *message)
 {
@@ -635,6 +905,51 @@ void   terrane__v1__treatment__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &terrane__v1__treatment__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   terrane__v1__raster_treatment__init
+                     (Terrane__V1__RasterTreatment         *message)
+{
+  static const Terrane__V1__RasterTreatment init_value = TERRANE__V1__RASTER_TREATMENT__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__raster_treatment__get_packed_size
+                     (const Terrane__V1__RasterTreatment *message)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_treatment__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__raster_treatment__pack
+                     (const Terrane__V1__RasterTreatment *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_treatment__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__raster_treatment__pack_to_buffer
+                     (const Terrane__V1__RasterTreatment *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_treatment__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__RasterTreatment *
+       terrane__v1__raster_treatment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__RasterTreatment *)
+     protobuf_c_message_unpack (&terrane__v1__raster_treatment__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__raster_treatment__free_unpacked
+                     (Terrane__V1__RasterTreatment *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__raster_treatment__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   terrane__v1__dataset_result__init
@@ -939,6 +1254,57 @@ const ProtobufCMessageDescriptor terrane__v1__vector_source__descriptor =
   (ProtobufCMessageInit) terrane__v1__vector_source__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor terrane__v1__raster_source__field_descriptors[2] =
+{
+  {
+    "url",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterSource, url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "crs",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterSource, crs),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__raster_source__field_indices_by_name[] = {
+  1,   /* field[1] = crs */
+  0,   /* field[0] = url */
+};
+static const ProtobufCIntRange terrane__v1__raster_source__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor terrane__v1__raster_source__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterSource",
+  "RasterSource",
+  "Terrane__V1__RasterSource",
+  "terrane.v1",
+  sizeof(Terrane__V1__RasterSource),
+  2,
+  terrane__v1__raster_source__field_descriptors,
+  terrane__v1__raster_source__field_indices_by_name,
+  1,  terrane__v1__raster_source__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__raster_source__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor terrane__v1__csv_columns__field_descriptors[3] =
 {
   {
@@ -1189,6 +1555,260 @@ const ProtobufCMessageDescriptor terrane__v1__vector_options__descriptor =
   (ProtobufCMessageInit) terrane__v1__vector_options__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCEnumValue terrane__v1__raster_options__resampling__enum_values_by_number[6] =
+{
+  { "RESAMPLING_UNSPECIFIED", "TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_UNSPECIFIED", 0 },
+  { "RESAMPLING_NEAREST", "TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_NEAREST", 1 },
+  { "RESAMPLING_BILINEAR", "TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_BILINEAR", 2 },
+  { "RESAMPLING_CUBIC", "TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_CUBIC", 3 },
+  { "RESAMPLING_AVERAGE", "TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_AVERAGE", 4 },
+  { "RESAMPLING_MODE", "TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_MODE", 5 },
+};
+static const ProtobufCIntRange terrane__v1__raster_options__resampling__value_ranges[] = {
+{0, 0},{0, 6}
+};
+static const ProtobufCEnumValueIndex terrane__v1__raster_options__resampling__enum_values_by_name[6] =
+{
+  { "RESAMPLING_AVERAGE", 4 },
+  { "RESAMPLING_BILINEAR", 2 },
+  { "RESAMPLING_CUBIC", 3 },
+  { "RESAMPLING_MODE", 5 },
+  { "RESAMPLING_NEAREST", 1 },
+  { "RESAMPLING_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor terrane__v1__raster_options__resampling__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterOptions.Resampling",
+  "Resampling",
+  "Terrane__V1__RasterOptions__Resampling",
+  "terrane.v1",
+  6,
+  terrane__v1__raster_options__resampling__enum_values_by_number,
+  6,
+  terrane__v1__raster_options__resampling__enum_values_by_name,
+  1,
+  terrane__v1__raster_options__resampling__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue terrane__v1__raster_options__compression__enum_values_by_number[7] =
+{
+  { "COMPRESSION_UNSPECIFIED", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_UNSPECIFIED", 0 },
+  { "COMPRESSION_DEFLATE", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_DEFLATE", 1 },
+  { "COMPRESSION_ZSTD", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_ZSTD", 2 },
+  { "COMPRESSION_LZW", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_LZW", 3 },
+  { "COMPRESSION_JPEG", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_JPEG", 4 },
+  { "COMPRESSION_WEBP", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_WEBP", 5 },
+  { "COMPRESSION_LERC", "TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_LERC", 6 },
+};
+static const ProtobufCIntRange terrane__v1__raster_options__compression__value_ranges[] = {
+{0, 0},{0, 7}
+};
+static const ProtobufCEnumValueIndex terrane__v1__raster_options__compression__enum_values_by_name[7] =
+{
+  { "COMPRESSION_DEFLATE", 1 },
+  { "COMPRESSION_JPEG", 4 },
+  { "COMPRESSION_LERC", 6 },
+  { "COMPRESSION_LZW", 3 },
+  { "COMPRESSION_UNSPECIFIED", 0 },
+  { "COMPRESSION_WEBP", 5 },
+  { "COMPRESSION_ZSTD", 2 },
+};
+const ProtobufCEnumDescriptor terrane__v1__raster_options__compression__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterOptions.Compression",
+  "Compression",
+  "Terrane__V1__RasterOptions__Compression",
+  "terrane.v1",
+  7,
+  terrane__v1__raster_options__compression__enum_values_by_number,
+  7,
+  terrane__v1__raster_options__compression__enum_values_by_name,
+  1,
+  terrane__v1__raster_options__compression__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__raster_options__field_descriptors[8] =
+{
+  {
+    "target_crs",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterOptions, target_crs),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resolution",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__RasterOptions, _resolution_case),
+    offsetof(Terrane__V1__RasterOptions, resolution),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resampling",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterOptions, resampling),
+    &terrane__v1__raster_options__resampling__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "compression",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterOptions, compression),
+    &terrane__v1__raster_options__compression__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "generate_statistics",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    offsetof(Terrane__V1__RasterOptions, _generate_statistics_case),
+    offsetof(Terrane__V1__RasterOptions, generate_statistics),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "build_overviews",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    offsetof(Terrane__V1__RasterOptions, _build_overviews_case),
+    offsetof(Terrane__V1__RasterOptions, build_overviews),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "colormap",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterOptions, colormap),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rescale",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__RasterOptions, n_rescale),
+    offsetof(Terrane__V1__RasterOptions, rescale),
+    &terrane__v1__value_range__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__raster_options__field_indices_by_name[] = {
+  5,   /* field[5] = build_overviews */
+  6,   /* field[6] = colormap */
+  3,   /* field[3] = compression */
+  4,   /* field[4] = generate_statistics */
+  2,   /* field[2] = resampling */
+  7,   /* field[7] = rescale */
+  1,   /* field[1] = resolution */
+  0,   /* field[0] = target_crs */
+};
+static const ProtobufCIntRange terrane__v1__raster_options__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor terrane__v1__raster_options__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterOptions",
+  "RasterOptions",
+  "Terrane__V1__RasterOptions",
+  "terrane.v1",
+  sizeof(Terrane__V1__RasterOptions),
+  8,
+  terrane__v1__raster_options__field_descriptors,
+  terrane__v1__raster_options__field_indices_by_name,
+  1,  terrane__v1__raster_options__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__raster_options__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__value_range__field_descriptors[2] =
+{
+  {
+    "minimum",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__ValueRange, _minimum_case),
+    offsetof(Terrane__V1__ValueRange, minimum),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__ValueRange, _maximum_case),
+    offsetof(Terrane__V1__ValueRange, maximum),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__value_range__field_indices_by_name[] = {
+  1,   /* field[1] = maximum */
+  0,   /* field[0] = minimum */
+};
+static const ProtobufCIntRange terrane__v1__value_range__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor terrane__v1__value_range__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.ValueRange",
+  "ValueRange",
+  "Terrane__V1__ValueRange",
+  "terrane.v1",
+  sizeof(Terrane__V1__ValueRange),
+  2,
+  terrane__v1__value_range__field_descriptors,
+  terrane__v1__value_range__field_indices_by_name,
+  1,  terrane__v1__value_range__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__value_range__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue terrane__v1__dataset_spec__visibility__enum_values_by_number[3] =
 {
   { "VISIBILITY_UNSPECIFIED", "TERRANE__V1__DATASET_SPEC__VISIBILITY__VISIBILITY_UNSPECIFIED", 0 },
@@ -1219,7 +1839,7 @@ const ProtobufCEnumDescriptor terrane__v1__dataset_spec__visibility__descriptor 
   terrane__v1__dataset_spec__visibility__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descriptors[5] =
+static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descriptors[7] =
 {
   {
     "type",
@@ -1281,9 +1901,35 @@ static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "raster",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__DatasetSpec, source_case),
+    offsetof(Terrane__V1__DatasetSpec, raster),
+    &terrane__v1__raster_source__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "raster_options",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__DatasetSpec, raster_options),
+    &terrane__v1__raster_options__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__dataset_spec__field_indices_by_name[] = {
   2,   /* field[2] = metadata */
+  5,   /* field[5] = raster */
+  6,   /* field[6] = raster_options */
   0,   /* field[0] = type */
   1,   /* field[1] = vector */
   3,   /* field[3] = vector_options */
@@ -1292,7 +1938,7 @@ static const unsigned terrane__v1__dataset_spec__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__dataset_spec__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor =
 {
@@ -1302,7 +1948,7 @@ const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor =
   "Terrane__V1__DatasetSpec",
   "terrane.v1",
   sizeof(Terrane__V1__DatasetSpec),
-  5,
+  7,
   terrane__v1__dataset_spec__field_descriptors,
   terrane__v1__dataset_spec__field_indices_by_name,
   1,  terrane__v1__dataset_spec__number_ranges,
@@ -1945,6 +2591,445 @@ const ProtobufCMessageDescriptor terrane__v1__served_collection__descriptor =
   (ProtobufCMessageInit) terrane__v1__served_collection__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descriptors[15] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "title",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, title),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, kind),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "width",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, width),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "height",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, height),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "crs",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, crs),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bbox",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, bbox),
+    &terrane__v1__bounding_box__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bands",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__ServedRaster, n_bands),
+    offsetof(Terrane__V1__ServedRaster, bands),
+    &terrane__v1__raster_band__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "band_count",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, band_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tiles_url",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, tiles_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tilejson_url",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, tilejson_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wmts_url",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, wmts_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "preview_url",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, preview_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "download_url",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, download_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
+  9,   /* field[9] = band_count */
+  8,   /* field[8] = bands */
+  6,   /* field[6] = bbox */
+  7,   /* field[7] = bytes */
+  5,   /* field[5] = crs */
+  14,   /* field[14] = download_url */
+  4,   /* field[4] = height */
+  0,   /* field[0] = id */
+  2,   /* field[2] = kind */
+  13,   /* field[13] = preview_url */
+  11,   /* field[11] = tilejson_url */
+  10,   /* field[10] = tiles_url */
+  1,   /* field[1] = title */
+  3,   /* field[3] = width */
+  12,   /* field[12] = wmts_url */
+};
+static const ProtobufCIntRange terrane__v1__served_raster__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 15 }
+};
+const ProtobufCMessageDescriptor terrane__v1__served_raster__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.ServedRaster",
+  "ServedRaster",
+  "Terrane__V1__ServedRaster",
+  "terrane.v1",
+  sizeof(Terrane__V1__ServedRaster),
+  15,
+  terrane__v1__served_raster__field_descriptors,
+  terrane__v1__served_raster__field_indices_by_name,
+  1,  terrane__v1__served_raster__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__served_raster__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__raster_band__field_descriptors[8] =
+{
+  {
+    "type",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterBand, type),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "colour",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterBand, colour),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "nodata",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterBand, nodata),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unit",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterBand, unit),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "description",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterBand, description),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "statistics",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterBand, statistics),
+    &terrane__v1__band_statistics__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "scale",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__RasterBand, _scale_case),
+    offsetof(Terrane__V1__RasterBand, scale),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "offset",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__RasterBand, _offset_case),
+    offsetof(Terrane__V1__RasterBand, offset),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__raster_band__field_indices_by_name[] = {
+  1,   /* field[1] = colour */
+  4,   /* field[4] = description */
+  2,   /* field[2] = nodata */
+  7,   /* field[7] = offset */
+  6,   /* field[6] = scale */
+  5,   /* field[5] = statistics */
+  0,   /* field[0] = type */
+  3,   /* field[3] = unit */
+};
+static const ProtobufCIntRange terrane__v1__raster_band__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor terrane__v1__raster_band__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterBand",
+  "RasterBand",
+  "Terrane__V1__RasterBand",
+  "terrane.v1",
+  sizeof(Terrane__V1__RasterBand),
+  8,
+  terrane__v1__raster_band__field_descriptors,
+  terrane__v1__raster_band__field_indices_by_name,
+  1,  terrane__v1__raster_band__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__raster_band__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__band_statistics__field_descriptors[5] =
+{
+  {
+    "minimum",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__BandStatistics, _minimum_case),
+    offsetof(Terrane__V1__BandStatistics, minimum),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__BandStatistics, _maximum_case),
+    offsetof(Terrane__V1__BandStatistics, maximum),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mean",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__BandStatistics, _mean_case),
+    offsetof(Terrane__V1__BandStatistics, mean),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "standard_deviation",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__BandStatistics, _standard_deviation_case),
+    offsetof(Terrane__V1__BandStatistics, standard_deviation),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "valid_share",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__BandStatistics, _valid_share_case),
+    offsetof(Terrane__V1__BandStatistics, valid_share),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__band_statistics__field_indices_by_name[] = {
+  1,   /* field[1] = maximum */
+  2,   /* field[2] = mean */
+  0,   /* field[0] = minimum */
+  3,   /* field[3] = standard_deviation */
+  4,   /* field[4] = valid_share */
+};
+static const ProtobufCIntRange terrane__v1__band_statistics__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor terrane__v1__band_statistics__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.BandStatistics",
+  "BandStatistics",
+  "Terrane__V1__BandStatistics",
+  "terrane.v1",
+  sizeof(Terrane__V1__BandStatistics),
+  5,
+  terrane__v1__band_statistics__field_descriptors,
+  terrane__v1__band_statistics__field_indices_by_name,
+  1,  terrane__v1__band_statistics__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__band_statistics__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor terrane__v1__bounding_box__field_descriptors[4] =
 {
   {
@@ -2099,7 +3184,7 @@ const ProtobufCMessageDescriptor terrane__v1__capabilities__descriptor =
   (ProtobufCMessageInit) terrane__v1__capabilities__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__treatment__field_descriptors[10] =
+static const ProtobufCFieldDescriptor terrane__v1__treatment__field_descriptors[11] =
 {
   {
     "source_crs",
@@ -2221,11 +3306,24 @@ static const ProtobufCFieldDescriptor terrane__v1__treatment__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "raster",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__Treatment, raster),
+    &terrane__v1__raster_treatment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__treatment__field_indices_by_name[] = {
   2,   /* field[2] = dropped_null_geometries */
   8,   /* field[8] = gdal_version */
   9,   /* field[9] = proj_version */
+  10,   /* field[10] = raster */
   5,   /* field[5] = renamed_columns */
   3,   /* field[3] = repaired_geometries */
   0,   /* field[0] = source_crs */
@@ -2237,7 +3335,7 @@ static const unsigned terrane__v1__treatment__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__treatment__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor terrane__v1__treatment__descriptor =
 {
@@ -2247,14 +3345,130 @@ const ProtobufCMessageDescriptor terrane__v1__treatment__descriptor =
   "Terrane__V1__Treatment",
   "terrane.v1",
   sizeof(Terrane__V1__Treatment),
-  10,
+  11,
   terrane__v1__treatment__field_descriptors,
   terrane__v1__treatment__field_indices_by_name,
   1,  terrane__v1__treatment__number_ranges,
   (ProtobufCMessageInit) terrane__v1__treatment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__dataset_result__field_descriptors[12] =
+static const ProtobufCFieldDescriptor terrane__v1__raster_treatment__field_descriptors[7] =
+{
+  {
+    "source_width",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterTreatment, source_width),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "source_height",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterTreatment, source_height),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "nodata_share",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Terrane__V1__RasterTreatment, _nodata_share_case),
+    offsetof(Terrane__V1__RasterTreatment, nodata_share),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "compression",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterTreatment, compression),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "lossy",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterTreatment, lossy),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resampling",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterTreatment, resampling),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "overviews",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterTreatment, overviews),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__raster_treatment__field_indices_by_name[] = {
+  3,   /* field[3] = compression */
+  4,   /* field[4] = lossy */
+  2,   /* field[2] = nodata_share */
+  6,   /* field[6] = overviews */
+  5,   /* field[5] = resampling */
+  1,   /* field[1] = source_height */
+  0,   /* field[0] = source_width */
+};
+static const ProtobufCIntRange terrane__v1__raster_treatment__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor terrane__v1__raster_treatment__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterTreatment",
+  "RasterTreatment",
+  "Terrane__V1__RasterTreatment",
+  "terrane.v1",
+  sizeof(Terrane__V1__RasterTreatment),
+  7,
+  terrane__v1__raster_treatment__field_descriptors,
+  terrane__v1__raster_treatment__field_indices_by_name,
+  1,  terrane__v1__raster_treatment__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__raster_treatment__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__dataset_result__field_descriptors[13] =
 {
   {
     "endpoint",
@@ -2400,6 +3614,18 @@ static const ProtobufCFieldDescriptor terrane__v1__dataset_result__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "rasters",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__DatasetResult, n_rasters),
+    offsetof(Terrane__V1__DatasetResult, rasters),
+    &terrane__v1__served_raster__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__dataset_result__field_indices_by_name[] = {
   5,   /* field[5] = bbox */
@@ -2411,6 +3637,7 @@ static const unsigned terrane__v1__dataset_result__field_indices_by_name[] = {
   0,   /* field[0] = endpoint */
   7,   /* field[7] = feature_count */
   11,   /* field[11] = publish_time */
+  12,   /* field[12] = rasters */
   3,   /* field[3] = stac_collection_url */
   2,   /* field[2] = stac_item_url */
   9,   /* field[9] = treatment */
@@ -2418,7 +3645,7 @@ static const unsigned terrane__v1__dataset_result__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__dataset_result__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor terrane__v1__dataset_result__descriptor =
 {
@@ -2428,7 +3655,7 @@ const ProtobufCMessageDescriptor terrane__v1__dataset_result__descriptor =
   "Terrane__V1__DatasetResult",
   "terrane.v1",
   sizeof(Terrane__V1__DatasetResult),
-  12,
+  13,
   terrane__v1__dataset_result__field_descriptors,
   terrane__v1__dataset_result__field_indices_by_name,
   1,  terrane__v1__dataset_result__number_ranges,

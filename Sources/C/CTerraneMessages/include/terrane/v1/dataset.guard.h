@@ -4,18 +4,25 @@
 
 const ProtobufGuardMessage *terrane__v1__dataset_name__guard(void);
 const ProtobufGuardMessage *terrane__v1__vector_source__guard(void);
+const ProtobufGuardMessage *terrane__v1__raster_source__guard(void);
 const ProtobufGuardMessage *terrane__v1__csv_columns__guard(void);
 const ProtobufGuardMessage *terrane__v1__metadata__guard(void);
 const ProtobufGuardMessage *terrane__v1__vector_options__guard(void);
+const ProtobufGuardMessage *terrane__v1__raster_options__guard(void);
+const ProtobufGuardMessage *terrane__v1__value_range__guard(void);
 const ProtobufGuardMessage *terrane__v1__dataset_spec__guard(void);
 const ProtobufGuardMessage *terrane__v1__operation__guard(void);
 const ProtobufGuardMessage *terrane__v1__progress__guard(void);
 const ProtobufGuardMessage *terrane__v1__column__guard(void);
 const ProtobufGuardMessage *terrane__v1__frequent_value__guard(void);
 const ProtobufGuardMessage *terrane__v1__served_collection__guard(void);
+const ProtobufGuardMessage *terrane__v1__served_raster__guard(void);
+const ProtobufGuardMessage *terrane__v1__raster_band__guard(void);
+const ProtobufGuardMessage *terrane__v1__band_statistics__guard(void);
 const ProtobufGuardMessage *terrane__v1__bounding_box__guard(void);
 const ProtobufGuardMessage *terrane__v1__capabilities__guard(void);
 const ProtobufGuardMessage *terrane__v1__treatment__guard(void);
+const ProtobufGuardMessage *terrane__v1__raster_treatment__guard(void);
 const ProtobufGuardMessage *terrane__v1__dataset_result__guard(void);
 const ProtobufGuardMessage *terrane__v1__dataset__guard(void);
 const ProtobufGuardMessage *terrane__v1__dataset_status__guard(void);

@@ -19,18 +19,25 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Terrane__V1__DatasetName Terrane__V1__DatasetName;
 typedef struct Terrane__V1__VectorSource Terrane__V1__VectorSource;
+typedef struct Terrane__V1__RasterSource Terrane__V1__RasterSource;
 typedef struct Terrane__V1__CsvColumns Terrane__V1__CsvColumns;
 typedef struct Terrane__V1__Metadata Terrane__V1__Metadata;
 typedef struct Terrane__V1__VectorOptions Terrane__V1__VectorOptions;
+typedef struct Terrane__V1__RasterOptions Terrane__V1__RasterOptions;
+typedef struct Terrane__V1__ValueRange Terrane__V1__ValueRange;
 typedef struct Terrane__V1__DatasetSpec Terrane__V1__DatasetSpec;
 typedef struct Terrane__V1__Operation Terrane__V1__Operation;
 typedef struct Terrane__V1__Progress Terrane__V1__Progress;
 typedef struct Terrane__V1__Column Terrane__V1__Column;
 typedef struct Terrane__V1__FrequentValue Terrane__V1__FrequentValue;
 typedef struct Terrane__V1__ServedCollection Terrane__V1__ServedCollection;
+typedef struct Terrane__V1__ServedRaster Terrane__V1__ServedRaster;
+typedef struct Terrane__V1__RasterBand Terrane__V1__RasterBand;
+typedef struct Terrane__V1__BandStatistics Terrane__V1__BandStatistics;
 typedef struct Terrane__V1__BoundingBox Terrane__V1__BoundingBox;
 typedef struct Terrane__V1__Capabilities Terrane__V1__Capabilities;
 typedef struct Terrane__V1__Treatment Terrane__V1__Treatment;
+typedef struct Terrane__V1__RasterTreatment Terrane__V1__RasterTreatment;
 typedef struct Terrane__V1__DatasetResult Terrane__V1__DatasetResult;
 typedef struct Terrane__V1__Dataset Terrane__V1__Dataset;
 typedef struct Terrane__V1__DatasetStatus Terrane__V1__DatasetStatus;
@@ -45,6 +52,25 @@ typedef enum _Terrane__V1__VectorOptions__NullGeometry {
   TERRANE__V1__VECTOR_OPTIONS__NULL_GEOMETRY__NULL_GEOMETRY_FAIL = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__VECTOR_OPTIONS__NULL_GEOMETRY)
 } Terrane__V1__VectorOptions__NullGeometry;
+typedef enum _Terrane__V1__RasterOptions__Resampling {
+  TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_UNSPECIFIED = 0,
+  TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_NEAREST = 1,
+  TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_BILINEAR = 2,
+  TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_CUBIC = 3,
+  TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_AVERAGE = 4,
+  TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_MODE = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_OPTIONS__RESAMPLING)
+} Terrane__V1__RasterOptions__Resampling;
+typedef enum _Terrane__V1__RasterOptions__Compression {
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_UNSPECIFIED = 0,
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_DEFLATE = 1,
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_ZSTD = 2,
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_LZW = 3,
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_JPEG = 4,
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_WEBP = 5,
+  TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_LERC = 6
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_OPTIONS__COMPRESSION)
+} Terrane__V1__RasterOptions__Compression;
 typedef enum _Terrane__V1__DatasetSpec__Visibility {
   TERRANE__V1__DATASET_SPEC__VISIBILITY__VISIBILITY_UNSPECIFIED = 0,
   TERRANE__V1__DATASET_SPEC__VISIBILITY__VISIBILITY_PUBLIC = 1,
@@ -131,6 +157,17 @@ struct  Terrane__V1__VectorSource
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL }
 
 
+struct  Terrane__V1__RasterSource
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData url;
+  ProtobufCBinaryData crs;
+};
+#define TERRANE__V1__RASTER_SOURCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__raster_source__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
 struct  Terrane__V1__CsvColumns
 {
   ProtobufCMessage base;
@@ -171,8 +208,83 @@ struct  Terrane__V1__VectorOptions
 
 
 typedef enum {
+  TERRANE__V1__RASTER_OPTIONS___RESOLUTION__NOT_SET = 0,
+  TERRANE__V1__RASTER_OPTIONS___RESOLUTION_RESOLUTION = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_OPTIONS___RESOLUTION__CASE)
+} Terrane__V1__RasterOptions__ResolutionCase;
+
+typedef enum {
+  TERRANE__V1__RASTER_OPTIONS___GENERATE_STATISTICS__NOT_SET = 0,
+  TERRANE__V1__RASTER_OPTIONS___GENERATE_STATISTICS_GENERATE_STATISTICS = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_OPTIONS___GENERATE_STATISTICS__CASE)
+} Terrane__V1__RasterOptions__GenerateStatisticsCase;
+
+typedef enum {
+  TERRANE__V1__RASTER_OPTIONS___BUILD_OVERVIEWS__NOT_SET = 0,
+  TERRANE__V1__RASTER_OPTIONS___BUILD_OVERVIEWS_BUILD_OVERVIEWS = 6
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_OPTIONS___BUILD_OVERVIEWS__CASE)
+} Terrane__V1__RasterOptions__BuildOverviewsCase;
+
+struct  Terrane__V1__RasterOptions
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData target_crs;
+  Terrane__V1__RasterOptions__Resampling resampling;
+  Terrane__V1__RasterOptions__Compression compression;
+  ProtobufCBinaryData colormap;
+  size_t n_rescale;
+  Terrane__V1__ValueRange **rescale;
+  Terrane__V1__RasterOptions__ResolutionCase _resolution_case;
+  union {
+    double resolution;
+  };
+  Terrane__V1__RasterOptions__GenerateStatisticsCase _generate_statistics_case;
+  union {
+    protobuf_c_boolean generate_statistics;
+  };
+  Terrane__V1__RasterOptions__BuildOverviewsCase _build_overviews_case;
+  union {
+    protobuf_c_boolean build_overviews;
+  };
+};
+#define TERRANE__V1__RASTER_OPTIONS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__raster_options__descriptor) \
+    , {0,NULL}, TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_UNSPECIFIED, TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_UNSPECIFIED, {0,NULL}, 0,NULL, TERRANE__V1__RASTER_OPTIONS___RESOLUTION__NOT_SET, {0}, TERRANE__V1__RASTER_OPTIONS___GENERATE_STATISTICS__NOT_SET, {0}, TERRANE__V1__RASTER_OPTIONS___BUILD_OVERVIEWS__NOT_SET, {0} }
+
+
+typedef enum {
+  TERRANE__V1__VALUE_RANGE___MINIMUM__NOT_SET = 0,
+  TERRANE__V1__VALUE_RANGE___MINIMUM_MINIMUM = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__VALUE_RANGE___MINIMUM__CASE)
+} Terrane__V1__ValueRange__MinimumCase;
+
+typedef enum {
+  TERRANE__V1__VALUE_RANGE___MAXIMUM__NOT_SET = 0,
+  TERRANE__V1__VALUE_RANGE___MAXIMUM_MAXIMUM = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__VALUE_RANGE___MAXIMUM__CASE)
+} Terrane__V1__ValueRange__MaximumCase;
+
+struct  Terrane__V1__ValueRange
+{
+  ProtobufCMessage base;
+  Terrane__V1__ValueRange__MinimumCase _minimum_case;
+  union {
+    double minimum;
+  };
+  Terrane__V1__ValueRange__MaximumCase _maximum_case;
+  union {
+    double maximum;
+  };
+};
+#define TERRANE__V1__VALUE_RANGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__value_range__descriptor) \
+    , TERRANE__V1__VALUE_RANGE___MINIMUM__NOT_SET, {0}, TERRANE__V1__VALUE_RANGE___MAXIMUM__NOT_SET, {0} }
+
+
+typedef enum {
   TERRANE__V1__DATASET_SPEC__SOURCE__NOT_SET = 0,
-  TERRANE__V1__DATASET_SPEC__SOURCE_VECTOR = 2
+  TERRANE__V1__DATASET_SPEC__SOURCE_VECTOR = 2,
+  TERRANE__V1__DATASET_SPEC__SOURCE_RASTER = 6
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__DATASET_SPEC__SOURCE__CASE)
 } Terrane__V1__DatasetSpec__SourceCase;
 
@@ -183,14 +295,16 @@ struct  Terrane__V1__DatasetSpec
   Terrane__V1__Metadata *metadata;
   Terrane__V1__VectorOptions *vector_options;
   Terrane__V1__DatasetSpec__Visibility visibility;
+  Terrane__V1__RasterOptions *raster_options;
   Terrane__V1__DatasetSpec__SourceCase source_case;
   union {
     Terrane__V1__VectorSource *vector;
+    Terrane__V1__RasterSource *raster;
   };
 };
 #define TERRANE__V1__DATASET_SPEC__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__dataset_spec__descriptor) \
-    , TERRANE__V1__DATASET_TYPE__DATASET_TYPE_UNSPECIFIED, NULL, NULL, TERRANE__V1__DATASET_SPEC__VISIBILITY__VISIBILITY_UNSPECIFIED, TERRANE__V1__DATASET_SPEC__SOURCE__NOT_SET, {0} }
+    , TERRANE__V1__DATASET_TYPE__DATASET_TYPE_UNSPECIFIED, NULL, NULL, TERRANE__V1__DATASET_SPEC__VISIBILITY__VISIBILITY_UNSPECIFIED, NULL, TERRANE__V1__DATASET_SPEC__SOURCE__NOT_SET, {0} }
 
 
 typedef enum {
@@ -340,6 +454,125 @@ struct  Terrane__V1__ServedCollection
     , {0,NULL}, {0,NULL}, {0,NULL}, 0, NULL, 0,NULL, 0, {0,NULL}, {0,NULL} }
 
 
+struct  Terrane__V1__ServedRaster
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData id;
+  ProtobufCBinaryData title;
+  ProtobufCBinaryData kind;
+  int32_t width;
+  int32_t height;
+  ProtobufCBinaryData crs;
+  Terrane__V1__BoundingBox *bbox;
+  int64_t bytes;
+  size_t n_bands;
+  Terrane__V1__RasterBand **bands;
+  int32_t band_count;
+  ProtobufCBinaryData tiles_url;
+  ProtobufCBinaryData tilejson_url;
+  ProtobufCBinaryData wmts_url;
+  ProtobufCBinaryData preview_url;
+  ProtobufCBinaryData download_url;
+};
+#define TERRANE__V1__SERVED_RASTER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__served_raster__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, {0,NULL}, NULL, 0, 0,NULL, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
+
+
+typedef enum {
+  TERRANE__V1__RASTER_BAND___SCALE__NOT_SET = 0,
+  TERRANE__V1__RASTER_BAND___SCALE_SCALE = 7
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_BAND___SCALE__CASE)
+} Terrane__V1__RasterBand__ScaleCase;
+
+typedef enum {
+  TERRANE__V1__RASTER_BAND___OFFSET__NOT_SET = 0,
+  TERRANE__V1__RASTER_BAND___OFFSET_OFFSET = 8
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_BAND___OFFSET__CASE)
+} Terrane__V1__RasterBand__OffsetCase;
+
+struct  Terrane__V1__RasterBand
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData type;
+  ProtobufCBinaryData colour;
+  ProtobufCBinaryData nodata;
+  ProtobufCBinaryData unit;
+  ProtobufCBinaryData description;
+  Terrane__V1__BandStatistics *statistics;
+  Terrane__V1__RasterBand__ScaleCase _scale_case;
+  union {
+    double scale;
+  };
+  Terrane__V1__RasterBand__OffsetCase _offset_case;
+  union {
+    double offset;
+  };
+};
+#define TERRANE__V1__RASTER_BAND__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__raster_band__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, TERRANE__V1__RASTER_BAND___SCALE__NOT_SET, {0}, TERRANE__V1__RASTER_BAND___OFFSET__NOT_SET, {0} }
+
+
+typedef enum {
+  TERRANE__V1__BAND_STATISTICS___MINIMUM__NOT_SET = 0,
+  TERRANE__V1__BAND_STATISTICS___MINIMUM_MINIMUM = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__BAND_STATISTICS___MINIMUM__CASE)
+} Terrane__V1__BandStatistics__MinimumCase;
+
+typedef enum {
+  TERRANE__V1__BAND_STATISTICS___MAXIMUM__NOT_SET = 0,
+  TERRANE__V1__BAND_STATISTICS___MAXIMUM_MAXIMUM = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__BAND_STATISTICS___MAXIMUM__CASE)
+} Terrane__V1__BandStatistics__MaximumCase;
+
+typedef enum {
+  TERRANE__V1__BAND_STATISTICS___MEAN__NOT_SET = 0,
+  TERRANE__V1__BAND_STATISTICS___MEAN_MEAN = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__BAND_STATISTICS___MEAN__CASE)
+} Terrane__V1__BandStatistics__MeanCase;
+
+typedef enum {
+  TERRANE__V1__BAND_STATISTICS___STANDARD_DEVIATION__NOT_SET = 0,
+  TERRANE__V1__BAND_STATISTICS___STANDARD_DEVIATION_STANDARD_DEVIATION = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__BAND_STATISTICS___STANDARD_DEVIATION__CASE)
+} Terrane__V1__BandStatistics__StandardDeviationCase;
+
+typedef enum {
+  TERRANE__V1__BAND_STATISTICS___VALID_SHARE__NOT_SET = 0,
+  TERRANE__V1__BAND_STATISTICS___VALID_SHARE_VALID_SHARE = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__BAND_STATISTICS___VALID_SHARE__CASE)
+} Terrane__V1__BandStatistics__ValidShareCase;
+
+struct  Terrane__V1__BandStatistics
+{
+  ProtobufCMessage base;
+  Terrane__V1__BandStatistics__MinimumCase _minimum_case;
+  union {
+    double minimum;
+  };
+  Terrane__V1__BandStatistics__MaximumCase _maximum_case;
+  union {
+    double maximum;
+  };
+  Terrane__V1__BandStatistics__MeanCase _mean_case;
+  union {
+    double mean;
+  };
+  Terrane__V1__BandStatistics__StandardDeviationCase _standard_deviation_case;
+  union {
+    double standard_deviation;
+  };
+  Terrane__V1__BandStatistics__ValidShareCase _valid_share_case;
+  union {
+    double valid_share;
+  };
+};
+#define TERRANE__V1__BAND_STATISTICS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__band_statistics__descriptor) \
+    , TERRANE__V1__BAND_STATISTICS___MINIMUM__NOT_SET, {0}, TERRANE__V1__BAND_STATISTICS___MAXIMUM__NOT_SET, {0}, TERRANE__V1__BAND_STATISTICS___MEAN__NOT_SET, {0}, TERRANE__V1__BAND_STATISTICS___STANDARD_DEVIATION__NOT_SET, {0}, TERRANE__V1__BAND_STATISTICS___VALID_SHARE__NOT_SET, {0} }
+
+
 typedef enum {
   TERRANE__V1__BOUNDING_BOX___WEST__NOT_SET = 0,
   TERRANE__V1__BOUNDING_BOX___WEST_WEST = 1
@@ -415,10 +648,36 @@ struct  Terrane__V1__Treatment
   ProtobufCBinaryData source_sha256;
   ProtobufCBinaryData gdal_version;
   ProtobufCBinaryData proj_version;
+  Terrane__V1__RasterTreatment *raster;
 };
 #define TERRANE__V1__TREATMENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__treatment__descriptor) \
-    , {0,NULL}, 0, 0, 0, 0, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, 0, 0, 0, 0, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL }
+
+
+typedef enum {
+  TERRANE__V1__RASTER_TREATMENT___NODATA_SHARE__NOT_SET = 0,
+  TERRANE__V1__RASTER_TREATMENT___NODATA_SHARE_NODATA_SHARE = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_TREATMENT___NODATA_SHARE__CASE)
+} Terrane__V1__RasterTreatment__NodataShareCase;
+
+struct  Terrane__V1__RasterTreatment
+{
+  ProtobufCMessage base;
+  int32_t source_width;
+  int32_t source_height;
+  ProtobufCBinaryData compression;
+  protobuf_c_boolean lossy;
+  ProtobufCBinaryData resampling;
+  int32_t overviews;
+  Terrane__V1__RasterTreatment__NodataShareCase _nodata_share_case;
+  union {
+    double nodata_share;
+  };
+};
+#define TERRANE__V1__RASTER_TREATMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__raster_treatment__descriptor) \
+    , 0, 0, {0,NULL}, 0, {0,NULL}, 0, TERRANE__V1__RASTER_TREATMENT___NODATA_SHARE__NOT_SET, {0} }
 
 
 struct  Terrane__V1__DatasetResult
@@ -437,10 +696,12 @@ struct  Terrane__V1__DatasetResult
   Terrane__V1__Treatment *treatment;
   int64_t build;
   Google__Protobuf__Timestamp *publish_time;
+  size_t n_rasters;
+  Terrane__V1__ServedRaster **rasters;
 };
 #define TERRANE__V1__DATASET_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__dataset_result__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, {0,NULL}, 0, 0,NULL, NULL, 0, NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, {0,NULL}, 0, 0,NULL, NULL, 0, NULL, 0,NULL }
 
 
 struct  Terrane__V1__Dataset
@@ -529,6 +790,25 @@ Terrane__V1__VectorSource *
 void   terrane__v1__vector_source__free_unpacked
                      (Terrane__V1__VectorSource *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__RasterSource methods */
+void   terrane__v1__raster_source__init
+                     (Terrane__V1__RasterSource         *message);
+size_t terrane__v1__raster_source__get_packed_size
+                     (const Terrane__V1__RasterSource   *message);
+size_t terrane__v1__raster_source__pack
+                     (const Terrane__V1__RasterSource   *message,
+                      uint8_t             *out);
+size_t terrane__v1__raster_source__pack_to_buffer
+                     (const Terrane__V1__RasterSource   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__RasterSource *
+       terrane__v1__raster_source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__raster_source__free_unpacked
+                     (Terrane__V1__RasterSource *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__CsvColumns methods */
 void   terrane__v1__csv_columns__init
                      (Terrane__V1__CsvColumns         *message);
@@ -585,6 +865,44 @@ Terrane__V1__VectorOptions *
                       const uint8_t       *data);
 void   terrane__v1__vector_options__free_unpacked
                      (Terrane__V1__VectorOptions *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__RasterOptions methods */
+void   terrane__v1__raster_options__init
+                     (Terrane__V1__RasterOptions         *message);
+size_t terrane__v1__raster_options__get_packed_size
+                     (const Terrane__V1__RasterOptions   *message);
+size_t terrane__v1__raster_options__pack
+                     (const Terrane__V1__RasterOptions   *message,
+                      uint8_t             *out);
+size_t terrane__v1__raster_options__pack_to_buffer
+                     (const Terrane__V1__RasterOptions   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__RasterOptions *
+       terrane__v1__raster_options__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__raster_options__free_unpacked
+                     (Terrane__V1__RasterOptions *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__ValueRange methods */
+void   terrane__v1__value_range__init
+                     (Terrane__V1__ValueRange         *message);
+size_t terrane__v1__value_range__get_packed_size
+                     (const Terrane__V1__ValueRange   *message);
+size_t terrane__v1__value_range__pack
+                     (const Terrane__V1__ValueRange   *message,
+                      uint8_t             *out);
+size_t terrane__v1__value_range__pack_to_buffer
+                     (const Terrane__V1__ValueRange   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__ValueRange *
+       terrane__v1__value_range__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__value_range__free_unpacked
+                     (Terrane__V1__ValueRange *message,
                       ProtobufCAllocator *allocator);
 /* Terrane__V1__DatasetSpec methods */
 void   terrane__v1__dataset_spec__init
@@ -700,6 +1018,63 @@ Terrane__V1__ServedCollection *
 void   terrane__v1__served_collection__free_unpacked
                      (Terrane__V1__ServedCollection *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__ServedRaster methods */
+void   terrane__v1__served_raster__init
+                     (Terrane__V1__ServedRaster         *message);
+size_t terrane__v1__served_raster__get_packed_size
+                     (const Terrane__V1__ServedRaster   *message);
+size_t terrane__v1__served_raster__pack
+                     (const Terrane__V1__ServedRaster   *message,
+                      uint8_t             *out);
+size_t terrane__v1__served_raster__pack_to_buffer
+                     (const Terrane__V1__ServedRaster   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__ServedRaster *
+       terrane__v1__served_raster__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__served_raster__free_unpacked
+                     (Terrane__V1__ServedRaster *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__RasterBand methods */
+void   terrane__v1__raster_band__init
+                     (Terrane__V1__RasterBand         *message);
+size_t terrane__v1__raster_band__get_packed_size
+                     (const Terrane__V1__RasterBand   *message);
+size_t terrane__v1__raster_band__pack
+                     (const Terrane__V1__RasterBand   *message,
+                      uint8_t             *out);
+size_t terrane__v1__raster_band__pack_to_buffer
+                     (const Terrane__V1__RasterBand   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__RasterBand *
+       terrane__v1__raster_band__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__raster_band__free_unpacked
+                     (Terrane__V1__RasterBand *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__BandStatistics methods */
+void   terrane__v1__band_statistics__init
+                     (Terrane__V1__BandStatistics         *message);
+size_t terrane__v1__band_statistics__get_packed_size
+                     (const Terrane__V1__BandStatistics   *message);
+size_t terrane__v1__band_statistics__pack
+                     (const Terrane__V1__BandStatistics   *message,
+                      uint8_t             *out);
+size_t terrane__v1__band_statistics__pack_to_buffer
+                     (const Terrane__V1__BandStatistics   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__BandStatistics *
+       terrane__v1__band_statistics__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__band_statistics__free_unpacked
+                     (Terrane__V1__BandStatistics *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__BoundingBox methods */
 void   terrane__v1__bounding_box__init
                      (Terrane__V1__BoundingBox         *message);
@@ -756,6 +1131,25 @@ Terrane__V1__Treatment *
                       const uint8_t       *data);
 void   terrane__v1__treatment__free_unpacked
                      (Terrane__V1__Treatment *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__RasterTreatment methods */
+void   terrane__v1__raster_treatment__init
+                     (Terrane__V1__RasterTreatment         *message);
+size_t terrane__v1__raster_treatment__get_packed_size
+                     (const Terrane__V1__RasterTreatment   *message);
+size_t terrane__v1__raster_treatment__pack
+                     (const Terrane__V1__RasterTreatment   *message,
+                      uint8_t             *out);
+size_t terrane__v1__raster_treatment__pack_to_buffer
+                     (const Terrane__V1__RasterTreatment   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__RasterTreatment *
+       terrane__v1__raster_treatment__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__raster_treatment__free_unpacked
+                     (Terrane__V1__RasterTreatment *message,
                       ProtobufCAllocator *allocator);
 /* Terrane__V1__DatasetResult methods */
 void   terrane__v1__dataset_result__init
@@ -822,6 +1216,9 @@ typedef void (*Terrane__V1__DatasetName_Closure)
 typedef void (*Terrane__V1__VectorSource_Closure)
                  (const Terrane__V1__VectorSource *message,
                   void *closure_data);
+typedef void (*Terrane__V1__RasterSource_Closure)
+                 (const Terrane__V1__RasterSource *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__CsvColumns_Closure)
                  (const Terrane__V1__CsvColumns *message,
                   void *closure_data);
@@ -830,6 +1227,12 @@ typedef void (*Terrane__V1__Metadata_Closure)
                   void *closure_data);
 typedef void (*Terrane__V1__VectorOptions_Closure)
                  (const Terrane__V1__VectorOptions *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__RasterOptions_Closure)
+                 (const Terrane__V1__RasterOptions *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__ValueRange_Closure)
+                 (const Terrane__V1__ValueRange *message,
                   void *closure_data);
 typedef void (*Terrane__V1__DatasetSpec_Closure)
                  (const Terrane__V1__DatasetSpec *message,
@@ -849,6 +1252,15 @@ typedef void (*Terrane__V1__FrequentValue_Closure)
 typedef void (*Terrane__V1__ServedCollection_Closure)
                  (const Terrane__V1__ServedCollection *message,
                   void *closure_data);
+typedef void (*Terrane__V1__ServedRaster_Closure)
+                 (const Terrane__V1__ServedRaster *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__RasterBand_Closure)
+                 (const Terrane__V1__RasterBand *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__BandStatistics_Closure)
+                 (const Terrane__V1__BandStatistics *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__BoundingBox_Closure)
                  (const Terrane__V1__BoundingBox *message,
                   void *closure_data);
@@ -857,6 +1269,9 @@ typedef void (*Terrane__V1__Capabilities_Closure)
                   void *closure_data);
 typedef void (*Terrane__V1__Treatment_Closure)
                  (const Terrane__V1__Treatment *message,
+                  void *closure_data);
+typedef void (*Terrane__V1__RasterTreatment_Closure)
+                 (const Terrane__V1__RasterTreatment *message,
                   void *closure_data);
 typedef void (*Terrane__V1__DatasetResult_Closure)
                  (const Terrane__V1__DatasetResult *message,
@@ -879,10 +1294,15 @@ extern const ProtobufCEnumDescriptor    terrane__v1__dataset_state__descriptor;
 extern const ProtobufCEnumDescriptor    terrane__v1__operation_state__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__dataset_name__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__vector_source__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__raster_source__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__csv_columns__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__metadata__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__vector_options__descriptor;
 extern const ProtobufCEnumDescriptor    terrane__v1__vector_options__null_geometry__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__raster_options__descriptor;
+extern const ProtobufCEnumDescriptor    terrane__v1__raster_options__resampling__descriptor;
+extern const ProtobufCEnumDescriptor    terrane__v1__raster_options__compression__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__value_range__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor;
 extern const ProtobufCEnumDescriptor    terrane__v1__dataset_spec__visibility__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__operation__descriptor;
@@ -891,9 +1311,13 @@ extern const ProtobufCMessageDescriptor terrane__v1__progress__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__column__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__frequent_value__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__served_collection__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__served_raster__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__raster_band__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__band_statistics__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__bounding_box__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__capabilities__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__treatment__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__raster_treatment__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__dataset_result__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__dataset__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__dataset_status__descriptor;

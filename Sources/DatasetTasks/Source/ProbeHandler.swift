@@ -11,6 +11,7 @@ enum ProbeHandler: TaskHandler {
     let reporter = context.reporter
     try reporter.progress("open", unit: "steps", done: 0, total: 2, message: "Opening the source")
     let address = try SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots)
+    if parameters.expects == "raster" { return try JSONText.encode(RasterProbe.run(address, parameters, context)) }
     let source = try VectorSource(address)
     let dataset = try VectorDataset(
       source, options: VectorReadOptions(crs: parameters.crs, encoding: parameters.encoding, csv: parameters.csv))

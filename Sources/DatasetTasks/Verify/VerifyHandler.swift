@@ -31,11 +31,17 @@ enum VerifyHandler: TaskHandler {
         collection, url: "\(base)\(parameters.endpointPath)", token: parameters.previewToken
       ).run()
     }
+    if let raster = parameters.raster {
+      try reporter.progress("verify", unit: "collections", done: 0, total: 1, message: "Checking what is served")
+      checks += try RasterCheck(
+        raster, url: "\(base)\(parameters.endpointPath)", token: parameters.previewToken
+      ).run()
+    }
     try reporter.progress("verify", unit: "collections", done: total, total: total, message: "Everything agrees")
     if let wrong = checks.first(where: { $0.expected != $0.actual }) {
       throw ProblemReport(
         .verifyFailed,
-        "Collection \(wrong.collection): \(wrong.name) should be \(wrong.expected) and is \(wrong.actual).",
+        "\(wrong.collection): \(wrong.name) should be \(wrong.expected) and is \(wrong.actual).",
         details: ["check": wrong.name, "via": wrong.via, "expected": wrong.expected, "actual": wrong.actual])
     }
     return try JSONText.encode(VerifyResult(checks: checks))
@@ -125,22 +131,11 @@ private struct ServedCheck {
 
   func run() throws -> [VerifyCheck] {
     let id = collection.id.addingPercentEncodingForPath
-    let address = "\(url)/collections/\(id)/items?limit=1"
-    let response: LoopbackHTTP.Response
-    do {
-      response = try LoopbackHTTP.get(
-        address, headers: [("X-Terrane-Preview", token), ("Accept", "application/geo+json")])
-    } catch {
-      throw ProblemReport(.parametersInvalid, "The data API is not on this machine's loopback address.")
-    }
-    if let failure = response.failure {
-      let text = String(decoding: response.body.prefix(300), as: UTF8.self)
-      throw ProblemReport(
-        .dataAPIUnavailable, "The data API did not serve collection \(collection.id): \(failure) \(text)",
-        transient: true)
-    }
+    let address = "/collections/\(id)/items?limit=1"
+    let preview = PreviewRoute(url: url, token: token)
+    let body = try preview.get(address, accept: "application/geo+json", what: "collection \(collection.id)")
     let answer: Answer
-    do { answer = try JSONDecoder().decode(Answer.self, from: Data(response.body)) } catch {
+    do { answer = try JSONDecoder().decode(Answer.self, from: Data(body)) } catch {
       throw ProblemReport(.verifyFailed, "The data API's answer for \(collection.id) is no feature collection.")
     }
     let feature = answer.features.first

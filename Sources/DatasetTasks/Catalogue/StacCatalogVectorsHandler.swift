@@ -28,11 +28,6 @@ struct StacVectors {
 
   private static let tableExtension = "https://stac-extensions.github.io/table/v1.2.0/schema.json"
 
-  private var title: String { parameters.title.isEmpty ? parameters.collectionID : parameters.title }
-  private var license: JSONValue { .string(parameters.license.isEmpty ? "other" : parameters.license) }
-  /// STAC wants a description that is not empty.
-  private var description: JSONValue { .string(parameters.description.isEmpty ? title : parameters.description) }
-
   /// West, south, east, north of all layers.
   private var bbox: [Double]? {
     parameters.layers.compactMap(\.bbox).filter { $0.count == 4 }.reduce(nil) { (union: [Double]?, box) in
@@ -41,13 +36,11 @@ struct StacVectors {
     }
   }
 
-  private static func numbers(_ values: [Double]) -> JSONValue { .array(values.map(JSONValue.number)) }
-
   /// The box as geometry: a point or a line where the box has no area, since a flat polygon is not valid.
   private var footprint: JSONValue {
     guard let box = bbox else { return .null }
     let (west, south, east, north) = (box[0], box[1], box[2], box[3])
-    let corner = { (x: Double, y: Double) in Self.numbers([x, y]) }
+    let corner = { (x: Double, y: Double) in JSONValue.numbers([x, y]) }
     if west == east && south == north { return ["type": "Point", "coordinates": corner(west, south)] }
     if west == east || south == north {
       return ["type": "LineString", "coordinates": [corner(west, south), corner(east, north)]]
@@ -58,44 +51,20 @@ struct StacVectors {
     return ["type": "Polygon", "coordinates": [ring]]
   }
 
-  var collection: JSONValue {
-    var document: [String: JSONValue] = [
-      "type": "Collection", "stac_version": "1.1.0", "stac_extensions": [], "id": .string(parameters.collectionID),
-      "title": .string(title), "description": description, "license": license, "links": [],
-      "extent": [
-        "spatial": ["bbox": [Self.numbers(bbox ?? [-180, -90, 180, 90])]],
-        "temporal": ["interval": [[.string(parameters.datetime), .null]]],
-      ],
-    ]
-    if !parameters.keywords.isEmpty { document["keywords"] = .array(parameters.keywords.map(JSONValue.string)) }
-    if !parameters.attribution.isEmpty {
-      document["providers"] = [["name": .string(parameters.attribution), "roles": ["producer"]]]
-    }
-    return .object(document)
-  }
+  var collection: JSONValue { parameters.collection(bbox: bbox) }
 
   var item: JSONValue {
-    var document: [String: JSONValue] = [
-      "type": "Feature", "stac_version": "1.1.0", "stac_extensions": [.string(Self.tableExtension)],
-      "id": .string(parameters.itemID), "collection": .string(parameters.collectionID), "geometry": footprint,
-      "properties": properties, "assets": assets, "links": [],
-    ]
-    if let bbox { document["bbox"] = Self.numbers(bbox) }
+    var document = parameters.item(extensions: [Self.tableExtension], bbox: bbox)
+    document["geometry"] = footprint
+    document["properties"] = properties
+    document["assets"] = assets
     return .object(document)
   }
 
   private var properties: JSONValue {
-    var properties: [String: JSONValue] = [
-      "datetime": .string(parameters.datetime), "terrane:datetime_source": .string(parameters.datetimeSource),
-      "title": .string(title), "description": description, "license": license,
-      "terrane:source_sha256": .string(parameters.sourceSHA256),
-      "terrane:software": [
-        "gdal": .string(parameters.versions.gdal), "proj": .string(parameters.versions.proj),
-        "geos": .string(parameters.versions.geos),
-      ],
-      "table:row_count": .integer(parameters.layers.reduce(0) { $0 + $1.counts.loaded }),
-      "terrane:collections": .array(parameters.layers.map(Self.summary)),
-    ]
+    var properties = parameters.commonProperties
+    properties["table:row_count"] = .integer(parameters.layers.reduce(0) { $0 + $1.counts.loaded })
+    properties["terrane:collections"] = .array(parameters.layers.map(Self.summary))
     if parameters.layers.count == 1, let layer = parameters.layers.first {
       if !layer.geometryType.isEmpty { properties["table:primary_geometry"] = "geom" }
       properties["table:columns"] = Self.columns(of: layer)
@@ -107,7 +76,7 @@ struct StacVectors {
     [
       "id": .string(layer.collectionID), "title": .string(layer.title), "geometry_type": .string(layer.geometryType),
       "feature_count": .integer(layer.counts.loaded), "source_crs": .string(layer.sourceCRS),
-      "bbox": layer.bbox.map(numbers) ?? .null,
+      "bbox": layer.bbox.map(JSONValue.numbers) ?? .null,
     ]
   }
 

@@ -1,0 +1,112 @@
+internal import Geospatial
+internal import Glibc
+internal import JobTypes
+internal import TaskProtocol
+
+/// `process_raster`: writes the raster as a cloud-optimised GeoTIFF into the attempt's folder; the server takes it over.
+enum ProcessRasterHandler: TaskHandler {
+  static let version: Int32 = 1
+
+  static func run(_ context: TaskContext) throws -> String {
+    let parameters = try context.parameters(ProcessRasterParameters.self)
+    let source = try RasterSource(SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots))
+    guard SourcePin(source.files) == parameters.pin else {
+      throw GeospatialError(.sourceChanged, "The source is not as it was when it was probed.")
+    }
+    let path = context.assignment.scratchDirectory + "/" + RasterFile.scratchName
+    do {
+      let raster = try source.open(crs: parameters.crs)
+      let format = try format(raster, parameters)
+      try write(raster, format, to: path, context.reporter)
+      try source.files.requireUnchanged()
+      let result = try describe(path, raster, format, parameters, context.reporter)
+      try flush(path)
+      return try JSONText.encode(result)
+    } catch let error as GeospatialError {
+      try source.files.requireUnchanged()
+      throw error
+    }
+  }
+
+  /// How it is written: what suits its kind, then what the request says.
+  private static func format(
+    _ raster: RasterDataset, _ parameters: ProcessRasterParameters
+  ) throws -> CloudOptimizedGeoTIFF {
+    let writing = parameters.writing
+    guard let kind = RasterKind(rawValue: parameters.raster.kind) else {
+      throw ProblemReport(.parametersInvalid, "There is no kind of raster \(parameters.raster.kind).")
+    }
+    var format = CloudOptimizedGeoTIFF(raster, kind)
+    if let name = writing.compression {
+      guard let compression = CloudOptimizedGeoTIFF.Compression(rawValue: name) else {
+        throw ProblemReport(.parametersInvalid, "There is no compression \(name).")
+      }
+      format.compression = compression
+    }
+    if let name = writing.resampling {
+      guard let resampling = CloudOptimizedGeoTIFF.Resampling(rawValue: name) else {
+        throw ProblemReport(.parametersInvalid, "There is no resampling \(name).")
+      }
+      format.resampling = resampling
+    }
+    format.targetCRS = writing.targetCRS
+    format.resolution = writing.resolution
+    format.overviews = writing.overviews
+    format.threads = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    try format.check(raster)
+    return format
+  }
+
+  private static func write(
+    _ raster: RasterDataset, _ format: CloudOptimizedGeoTIFF, to path: String, _ reporter: TaskReporter
+  ) throws {
+    let total = Int64(raster.width) * Int64(raster.height)
+    var stopped: (any Error)?
+    let isWhole = try format.write(raster, to: path) { share in
+      do {
+        try reporter.progress(
+          "write", unit: "pixels", done: Int64(Double(total) * share), total: total,
+          message: "Writing a cloud-optimised GeoTIFF")
+        return true
+      } catch {
+        stopped = error
+        return false
+      }
+    }
+    guard isWhole else { throw stopped ?? TaskCancelled() }
+  }
+
+  /// The file as it is, read again: where pixels were moved, its statistics are others than the source's.
+  private static func describe(
+    _ path: String, _ raster: RasterDataset, _ format: CloudOptimizedGeoTIFF, _ parameters: ProcessRasterParameters,
+    _ reporter: TaskReporter
+  ) throws -> ProcessRasterResult {
+    let written = try RasterDataset(path: path)
+    let description: RasterDescription
+    if format.targetCRS != nil || format.resolution != nil {
+      let survey = try RasterReading(reporter).survey(written, "Reading what was written")
+      let statistics = survey.statistics.map { RasterStatistics($0, survey.pixels) }
+      description = try RasterDescription(written, kind: parameters.raster.kind, statistics: statistics)
+    } else {
+      description = try RasterDescription(
+        written, kind: parameters.raster.kind, statistics: parameters.raster.bands.map(\.statistics))
+    }
+    let file = try SourceFiles(file: path)
+    let sha256 = try file.sha256 { (try? reporter.alive()) != nil }
+    try reporter.checkCancelled()
+    return ProcessRasterResult(
+      file: RasterFile.scratchName, bytes: file.size, sha256: sha256, raster: description,
+      compression: format.compression.rawValue, isLossy: format.isLossy(for: raster),
+      resampling: format.resampling.rawValue, overviews: written.overviewSizes.count)
+  }
+
+  /// On the disk before anybody is told: a machine that loses power must not have a row that names half a file.
+  private static func flush(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw ProblemReport(.internal, "The raster that was written is gone.") }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else {
+      throw ProblemReport(.diskFull, "The raster could not be written to the disk: errno \(errno).", transient: true)
+    }
+  }
+}

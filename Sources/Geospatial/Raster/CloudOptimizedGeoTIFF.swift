@@ -1,0 +1,201 @@
+internal import CGDAL
+internal import Glibc
+
+/// How a raster is written for serving.
+public struct CloudOptimizedGeoTIFF: Sendable, Equatable {
+  /// How pixels are compressed.
+  public enum Compression: String, Sendable, CaseIterable {
+    case deflate, zstd, lzw, jpeg, webp, lerc
+  }
+
+  /// How pixels between pixels come about.
+  public enum Resampling: String, Sendable, CaseIterable {
+    case nearest, bilinear, cubic, average, mode
+  }
+
+  public var compression: Compression
+  /// Of overviews, and of the pixels themselves where they are moved to another reference system.
+  public var resampling: Resampling
+  /// Another reference system; nil: the file's own.
+  public var targetCRS: String?
+  /// Units of the reference system a pixel; nil: about as fine as the source.
+  public var resolution: Double?
+  /// Smaller copies inside the file, for when it is looked at from afar.
+  public var overviews = true
+  /// Compressing threads.
+  public var threads = 1
+
+  /// JPEG and WebP: 1 … 100.
+  public static let quality = 85
+  /// LERC: the most a height may be off, in its own unit. Whole numbers stay as they are.
+  public static let heightError = 0.001
+
+  /// What suits a raster: pictures lossy, all else as it is.
+  public init(_ raster: RasterDataset, _ kind: RasterKind) {
+    switch kind {
+    case .rgb:
+      // A lossy codec moves the value that stands for nothing.
+      compression = raster.bands.contains { $0.nodata != nil } ? .deflate : .jpeg
+      resampling = .average
+    case .rgba: (compression, resampling) = (.webp, .average)
+    case .elevation: (compression, resampling) = (.lerc, .average)
+    case .categorical: (compression, resampling) = (.deflate, .mode)
+    case .continuous: (compression, resampling) = (.deflate, .average)
+    }
+  }
+
+  /// Whether values may come out other than they went in.
+  public func isLossy(for raster: RasterDataset) -> Bool {
+    switch compression {
+    case .jpeg, .webp: true
+    case .lerc: !raster.bands.allSatisfy(\.type.isInteger)
+    case .deflate, .zstd, .lzw: false
+    }
+  }
+
+  /// Fails with `OPTION_UNSUITABLE` where the codec cannot hold the raster's bands.
+  public func check(_ raster: RasterDataset) throws(GeospatialError) {
+    let isByte = raster.bands.allSatisfy { $0.type == .uint8 }
+    let count = raster.bands.count
+    let isFit =
+      switch compression {
+      case .jpeg: isByte && (count == 1 || count == 3) && !raster.bands.contains { $0.colour == .palette }
+      case .webp: isByte && (count == 3 || count == 4)
+      case .lerc: !raster.bands.contains { [.int64, .uint64].contains($0.type) }
+      case .deflate, .zstd, .lzw: true
+      }
+    guard isFit else {
+      let types = raster.bands.map(\.type.rawValue)
+      throw GeospatialError(
+        .optionUnsuitable,
+        "\(compression.rawValue) cannot hold a raster of \(count) bands of \(Set(types).sorted().joined(separator: ", ")).",
+        details: ["compression": compression.rawValue])
+    }
+    guard let targetCRS else { return }
+    _ = try CoordinateReference(request: targetCRS)
+  }
+
+  /// Writes the file. `progress` is told the share that is done, 0 … 1, and stops it by false: then nothing is left, and the answer
+  /// is false.
+  public func write(
+    _ raster: RasterDataset, to path: String, progress: (Double) -> Bool = { _ in true }
+  ) throws(GeospatialError) -> Bool {
+    guard let driver = GDALGetDriverByName("COG") else {
+      throw GeospatialError(.readError, "This GDAL cannot write cloud-optimised GeoTIFFs.")
+    }
+    let options = StringList(creationOptions(raster))
+    var isStopped = false
+    let (written, failures) = ErrorCapture.during { errors -> (Bool, [ErrorCapture.Report]) in
+      guard let made = sources(of: raster) else { return (false, errors.takeFailures()) }
+      // The last is made of the one before.
+      defer { for dataset in made.reversed() { GDALClose(dataset) } }
+      let source = made.last ?? raster.handle
+      return withoutActuallyEscaping(progress) { progress in
+        let watch = ProgressWatch(progress)
+        let dataset = GDALCreateCopy(
+          driver, path, source, 0, options.pointer, reportProgress, Unmanaged.passUnretained(watch).toOpaque())
+        // What is still to be written is written now, and may fail.
+        if let dataset { GDALClose(dataset) }
+        isStopped = watch.isStopped
+        return (dataset != nil, errors.takeFailures())
+      }
+    }
+    if isStopped {
+      unlink(path)
+      return false
+    }
+    guard written, failures.isEmpty else {
+      unlink(path)
+      let why = failures.text(or: "GDAL gives no reason")
+      if why.contains("No space left") || why.contains("write error") || why.contains("Write error") {
+        throw GeospatialError(.diskFull, "There is no room for the raster: \(why)")
+      }
+      throw GeospatialError(.readError, "The raster could not be written as a cloud-optimised GeoTIFF: \(why)")
+    }
+    return true
+  }
+
+  func creationOptions(_ raster: RasterDataset) -> [String] {
+    var options = [
+      "BLOCKSIZE=512", "BIGTIFF=IF_SAFER", "NUM_THREADS=\(threads)",
+      "OVERVIEW_RESAMPLING=\(resampling.rawValue.uppercased())",
+    ]
+    if !overviews { options.append("OVERVIEWS=NONE") }
+    switch compression {
+    case .jpeg, .webp: options += ["COMPRESS=\(compression.rawValue.uppercased())", "QUALITY=\(Self.quality)"]
+    case .lerc:
+      options.append("COMPRESS=LERC_DEFLATE")
+      options.append("MAX_Z_ERROR=\(raster.bands.allSatisfy(\.type.isInteger) ? 0 : Self.heightError)")
+    case .deflate, .zstd, .lzw:
+      options += ["COMPRESS=\(compression.rawValue.uppercased())", "PREDICTOR=\(resampling == .mode ? "NO" : "YES")"]
+    }
+    return options
+  }
+
+  /// The raster as it is to be written: labelled as the request says, in the system it says; computed while it is written. To be
+  /// closed one by one.
+  private func sources(of raster: RasterDataset) -> [GDALDatasetH]? {
+    var made: [GDALDatasetH] = []
+    if raster.needsLabels {
+      guard let labelled = raster.labelled() else { return nil }
+      made.append(labelled)
+    }
+    guard targetCRS != nil || resolution != nil else { return made }
+    var words = ["-of", "VRT", "-r", warpResampling]
+    if let targetCRS { words += ["-t_srs", targetCRS] }
+    if let resolution { words += ["-tr", "\(resolution)", "\(resolution)"] }
+    words += Self.nothing(raster)
+    let list = StringList(words)
+    var input: [GDALDatasetH?] = [made.last ?? raster.handle]
+    var misuse: Int32 = 0
+    let options = GDALWarpAppOptionsNew(list.pointer, nil)
+    defer { GDALWarpAppOptionsFree(options) }
+    guard options != nil, let warped = GDALWarp("", nil, 1, &input, options, &misuse) else {
+      for dataset in made.reversed() { GDALClose(dataset) }
+      return nil
+    }
+    return made + [warped]
+  }
+
+  /// Where no pixel of the source falls is not zero, but nothing. GDAL takes an alpha band for that in bytes and 16 bits only.
+  private static func nothing(_ raster: RasterDataset) -> [String] {
+    guard !raster.bands.contains(where: { $0.nodata != nil || $0.colour == .alpha }) else { return [] }
+    switch raster.bands[0].type {
+    case .uint8, .uint16: return ["-dstalpha"]
+    case .float32, .float64: return ["-dstnodata", "nan"]
+    case .int16: return ["-dstnodata", "\(Int16.min)"]
+    case .int32, .int64: return ["-dstnodata", "\(Int32.min)"]
+    case .uint32, .uint64: return ["-dstnodata", "\(UInt32.max)"]
+    }
+  }
+
+  /// Averages are for making less of more; pixels that move lie between four others.
+  private var warpResampling: String {
+    switch resampling {
+    case .mode, .nearest: "near"
+    case .average, .bilinear: "bilinear"
+    case .cubic: "cubic"
+    }
+  }
+}
+
+/// Between GDAL's callback and a Swift closure.
+private final class ProgressWatch {
+  private let progress: (Double) -> Bool
+  private(set) var isStopped = false
+
+  init(_ progress: @escaping (Double) -> Bool) { self.progress = progress }
+
+  func report(_ share: Double) -> Bool {
+    if !isStopped, !progress(min(max(share, 0), 1)) { isStopped = true }
+    return !isStopped
+  }
+}
+
+/// C callback: captures nothing, its state comes through GDAL's argument.
+private func reportProgress(
+  _ share: Double, _ message: UnsafePointer<CChar>?, _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let argument else { return 1 }
+  return Unmanaged<ProgressWatch>.fromOpaque(argument).takeUnretainedValue().report(share) ? 1 : 0
+}

@@ -1,0 +1,104 @@
+internal import Datasets
+internal import ProtobufFacade
+internal import TerraneMessages
+
+extension Datasets.DatasetSpec.Raster {
+  /// What a request says of a raster, after defaults. Throws `Problem`.
+  init(_ spec: TerraneMessages.DatasetSpec) throws(Datasets.Problem) {
+    guard case .raster(let source)? = spec.source, !source.url.isEmpty else {
+      throw Datasets.Problem(.invalidArgument, "the request has no source", field: "spec.raster.url")
+    }
+    self.init(url: source.url, crs: source.crs, options: try Options(spec.rasterOptions))
+  }
+}
+
+extension Datasets.DatasetSpec.Raster.Options {
+  /// More bands than a raster may have are more ranges than anybody needs.
+  private static let mostRanges = 100
+
+  fileprivate init(_ options: RasterOptions?) throws(Datasets.Problem) {
+    guard let options else {
+      self.init()
+      return
+    }
+    guard options.resolution.isFinite, options.resolution >= 0 else {
+      throw Self.wrong("resolution", "is a number from 0")
+    }
+    guard options.colormap.utf8.allSatisfy(Self.isWord) else {
+      throw Self.wrong("colormap", "is a name of small letters, digits and _")
+    }
+    guard options.rescale.count <= Self.mostRanges else {
+      throw Self.wrong("rescale", "has at most \(Self.mostRanges) ranges")
+    }
+    for range in options.rescale where !(range.minimum < range.maximum && (range.maximum - range.minimum).isFinite) {
+      throw Self.wrong("rescale", "goes from a smaller value to a larger one")
+    }
+    if case .unrecognized(let number) = options.resampling { throw Self.wrong("resampling", "has no value \(number)") }
+    if case .unrecognized(let number) = options.compression {
+      throw Self.wrong("compression", "has no value \(number)")
+    }
+    self.init(
+      targetCRS: options.targetCrs, resolution: options.resolution,
+      resampling: options.resampling == .unspecified ? "" : options.resampling.jsonName ?? "",
+      compression: options.compression == .unspecified ? "" : options.compression.jsonName ?? "",
+      generateStatistics: options.generateStatistics ?? true, buildOverviews: options.buildOverviews ?? true,
+      colormap: options.colormap, rescale: options.rescale.map { [$0.minimum, $0.maximum] })
+  }
+
+  private static func isWord(_ byte: UInt8) -> Bool {
+    (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x30 && byte <= 0x39) || byte == 0x5F
+  }
+
+  private static func wrong(_ option: String, _ rule: String) -> Datasets.Problem {
+    let field = "spec.raster_options.\(option)"
+    return Datasets.Problem(.invalidArgument, "\(option) \(rule)", field: field)
+  }
+}
+
+extension RasterOptions {
+  /// As a record tells it. Nil: all of it is left to what the raster is.
+  init?(_ options: Datasets.DatasetSpec.Raster.Options) {
+    guard options != Datasets.DatasetSpec.Raster.Options() else { return nil }
+    self.init(
+      targetCrs: options.targetCRS, resolution: options.resolution,
+      resampling: Resampling(jsonName: options.resampling) ?? .unspecified,
+      compression: Compression(jsonName: options.compression) ?? .unspecified,
+      generateStatistics: options.generateStatistics ? nil : false,
+      buildOverviews: options.buildOverviews ? nil : false,
+      colormap: options.colormap, rescale: options.rescale.map { ValueRange(minimum: $0[0], maximum: $0[1]) })
+  }
+}
+
+extension ServedRaster {
+  /// - Parameter endpoint: the dataset's URL.
+  init(_ raster: Datasets.DatasetResult.Raster, endpoint: String, withBands: Bool) {
+    self.init(
+      id: raster.id, title: raster.title, kind: raster.kind, width: Int32(clamping: raster.width),
+      height: Int32(clamping: raster.height), crs: raster.crs, bbox: BoundingBox(raster.bbox), bytes: raster.bytes,
+      bands: withBands ? raster.bands.map(RasterBand.init) : [], bandCount: Int32(clamping: raster.bands.count),
+      tilesURL: "\(endpoint)/tiles/WebMercatorQuad/{z}/{x}/{y}.png",
+      tilejsonURL: "\(endpoint)/WebMercatorQuad/tilejson.json", wmtsURL: "\(endpoint)/WMTSCapabilities.xml",
+      previewURL: "\(endpoint)/preview.png", downloadURL: "\(endpoint)/data.tif")
+  }
+}
+
+extension RasterBand {
+  init(_ band: Datasets.DatasetResult.Band) {
+    self.init(
+      type: band.type, colour: band.colour, nodata: band.nodata ?? "", unit: band.unit, description: band.description,
+      statistics: band.statistics.map {
+        BandStatistics(
+          minimum: $0.minimum, maximum: $0.maximum, mean: $0.mean, standardDeviation: $0.standardDeviation,
+          validShare: $0.validShare)
+      }, scale: band.scale, offset: band.offset)
+  }
+}
+
+extension RasterTreatment {
+  init(_ treatment: Datasets.DatasetResult.RasterTreatment) {
+    self.init(
+      sourceWidth: Int32(clamping: treatment.sourceWidth), sourceHeight: Int32(clamping: treatment.sourceHeight),
+      nodataShare: treatment.nodataShare, compression: treatment.compression, lossy: treatment.isLossy,
+      resampling: treatment.resampling, overviews: Int32(clamping: treatment.overviews))
+  }
+}
