@@ -1,7 +1,7 @@
 # Terrane: `make demo` shows it, `make serve ROOT=DIR` runs it, `make test` proves it, `make check` is the inner loop.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup build demo serve test check chaos conformance sanitize fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-rpc bench-python-client lint generate clean
+.PHONY: help setup build demo serve test check chaos conformance sanitize fuzz standards fresh-check bench-core-path bench-ingest bench-formats bench-parallel-copy bench-raster bench-rpc bench-python-client lint generate clean
 
 # Folder whose files may be turned into datasets (make serve ROOT=/data).
 ROOT ?= $(CURDIR)/.setup/data
@@ -73,6 +73,10 @@ bench-ingest: build
 ## make bench-formats     memory of a child by format, at half a million and five million features
 bench-formats: build
 	@Benchmarks/run formats
+
+## make bench-raster      writing rasters beside gdal_translate and rio cogeo, a tile beside TiTiler alone
+bench-raster: build
+	@Benchmarks/run raster
 
 ## make bench-parallel-copy  one COPY beside two at once
 bench-parallel-copy: build

@@ -38,6 +38,7 @@ public struct GeospatialError: Error, Sendable, Equatable {
     case pixelTypeUnsupported = "PIXEL_TYPE_UNSUPPORTED"
     case notGeoreferenced = "NOT_GEOREFERENCED"
     case rasterEmpty = "RASTER_EMPTY"
+    case tooManyFiles = "TOO_MANY_FILES"
     case optionUnsuitable = "OPTION_UNSUITABLE"
     case diskFull = "DISK_FULL"
     case countMismatch = "COUNT_MISMATCH"
@@ -94,6 +95,8 @@ public enum WarningCode: String, Sendable, CaseIterable {
   case rowRagged = "ROW_RAGGED"
   /// At least nine tenths of a raster are nothing.
   case mostlyNodata = "MOSTLY_NODATA"
+  /// Files of a collection that cannot be used.
+  case fileRejected = "FILE_REJECTED"
   /// Longitudes beyond 180 degrees are counted from the antimeridian.
   case longitudesShifted = "LONGITUDES_SHIFTED"
   /// Pixels that are no number, and not said to be nothing.

@@ -9,12 +9,14 @@ public struct ProbeParameters: Codable, Sendable, Equatable {
   /// Character encoding of text, for instance `ISO-8859-1`; nil: what the format says.
   public var encoding: String?
   public var csv: CSVOptions?
-  /// `raster`: the source is read as one; nil: as vectors.
+  /// `raster`: the source is read as one; `raster_collection`: it is a pattern, or the first of several; nil: vectors.
   public var expects: String?
+  /// Of a collection: further sources, or all where `source` is empty.
+  public var more: [String]?
 
   public init(
     source: String, layers: [String] = [], crs: String? = nil, encoding: String? = nil, csv: CSVOptions? = nil,
-    expects: String? = nil
+    expects: String? = nil, more: [String]? = nil
   ) {
     self.source = source
     self.layers = layers
@@ -22,6 +24,7 @@ public struct ProbeParameters: Codable, Sendable, Equatable {
     self.encoding = encoding
     self.csv = csv
     self.expects = expects
+    self.more = more
   }
 }
 
@@ -30,7 +33,7 @@ public struct ProbeResult: Codable, Sendable, Equatable {
   public var pin: SourcePin
   /// GDAL's short driver name, for instance `GPKG`.
   public var driver: String
-  /// `vector` or `raster`; later `large_raster`, …: which chain the planner takes.
+  /// `vector`, `raster` or `raster_collection`; later `large_raster`: which chain the planner takes.
   public var route: String
   /// Layers that are to be loaded, in order.
   public var layers: [ProbedLayer]
@@ -39,10 +42,14 @@ public struct ProbeResult: Codable, Sendable, Equatable {
   public var versions: LibraryVersions
   /// Of a raster: width × height of one band.
   public var pixels: Int64?
+  /// Of a raster: bytes of a pixel, all bands, without compression.
+  public var bytesPerPixel: Int64?
+  /// Of a raster collection.
+  public var files: [CollectionFile]?
 
   public init(
     pin: SourcePin, driver: String, route: String, layers: [ProbedLayer], allLayers: [String],
-    versions: LibraryVersions, pixels: Int64? = nil
+    versions: LibraryVersions, pixels: Int64? = nil, files: [CollectionFile]? = nil
   ) {
     self.pin = pin
     self.driver = driver
@@ -51,6 +58,7 @@ public struct ProbeResult: Codable, Sendable, Equatable {
     self.allLayers = allLayers
     self.versions = versions
     self.pixels = pixels
+    self.files = files
   }
 }
 

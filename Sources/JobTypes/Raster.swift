@@ -143,6 +143,40 @@ public struct ValidateRasterResult: Codable, Sendable, Equatable {
   }
 }
 
+/// A tile of a large raster.
+public struct RasterWindow: Codable, Sendable, Equatable {
+  /// From 0, from the top left.
+  public var row: Int
+  public var column: Int
+  /// In pixels of what is written.
+  public var x: Int
+  public var y: Int
+  public var width: Int
+  public var height: Int
+
+  public init(row: Int, column: Int, x: Int, y: Int, width: Int, height: Int) {
+    self.row = row
+    self.column = column
+    self.x = x
+    self.y = y
+    self.width = width
+    self.height = height
+  }
+
+  /// `r02_c11`: sorts as the tiles lie, to a hundred of them.
+  public var id: String {
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "r\(two(row))_c\(two(column))"
+  }
+}
+
+/// Result of the first stage of `process_large_raster`: the parameters of the second's tasks.
+public struct LargeRasterPlan: Codable, Sendable, Equatable {
+  public var tiles: [ProcessRasterParameters]
+
+  public init(tiles: [ProcessRasterParameters]) { self.tiles = tiles }
+}
+
 /// Where a task leaves the raster it wrote.
 public enum RasterFile {
   /// Its name in the attempt's scratch folder.
@@ -157,8 +191,17 @@ public struct ProcessRasterParameters: Codable, Sendable, Equatable {
   /// What validation found.
   public var raster: RasterDescription
   public var writing: RasterWriting
+  /// Threads that compress; nil: as many as there are processors. Of a collection one: its files go side by side.
+  public var threads: Int?
+  /// Of a large raster: the part of what is written that this is; nil: all.
+  public var window: RasterWindow?
 
-  public init(source: String, pin: SourcePin, crs: String?, raster: RasterDescription, writing: RasterWriting) {
+  public init(
+    source: String, pin: SourcePin, crs: String?, raster: RasterDescription, writing: RasterWriting,
+    threads: Int? = nil, window: RasterWindow? = nil
+  ) {
+    self.threads = threads
+    self.window = window
     self.source = source
     self.pin = pin
     self.crs = crs
@@ -182,6 +225,8 @@ public struct ProcessRasterResult: Codable, Sendable, Equatable {
   public var resampling: String
   /// Overviews made.
   public var overviews: Int
+  /// Of a large raster: which tile it is.
+  public var window: RasterWindow?
 
   public init(
     file: String, bytes: Int64, sha256: String, raster: RasterDescription, compression: String, isLossy: Bool,

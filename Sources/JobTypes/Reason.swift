@@ -91,6 +91,12 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
   case notGeoreferenced = "NOT_GEOREFERENCED"
   /// At least 99 % of the pixels are nothing.
   case rasterEmpty = "RASTER_EMPTY"
+  /// More files than a collection may have.
+  case tooManyFiles = "TOO_MANY_FILES"
+  /// Files of a collection that cannot be used, where the request allows none.
+  case filesRejected = "FILES_REJECTED"
+  /// Files of a collection that do not agree in bands, types, reference system or resolution.
+  case collectionMismatch = "COLLECTION_MISMATCH"
   /// An option that does not suit the data, such as JPEG for heights.
   case optionUnsuitable = "OPTION_UNSUITABLE"
 
@@ -159,6 +165,8 @@ public enum WarningReason: String, Sendable, Codable, CaseIterable {
   case rowRagged = "ROW_RAGGED"
   /// At least nine tenths of a raster are nothing.
   case mostlyNodata = "MOSTLY_NODATA"
+  /// Files of a collection that cannot be used.
+  case fileRejected = "FILE_REJECTED"
   /// Longitudes beyond 180 degrees are counted from the antimeridian.
   case longitudesShifted = "LONGITUDES_SHIFTED"
   /// Pixels that are no number, and not said to be nothing.

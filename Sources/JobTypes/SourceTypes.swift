@@ -10,6 +10,16 @@ public enum JobType {
   public static let validateRaster = "validate_raster"
   /// Writes a raster as a cloud-optimised GeoTIFF.
   public static let processRaster = "process_raster"
+  /// Validates every file of a collection, a task each.
+  public static let validateRasters = "validate_rasters"
+  /// Writes every file of a collection as a cloud-optimised GeoTIFF, a task each.
+  public static let processRasters = "process_rasters"
+  /// Plans the tiles of a raster too large for one file, and writes each as a cloud-optimised GeoTIFF, a task each.
+  public static let processLargeRaster = "process_large_raster"
+  /// Lays the scenes of a collection together for views from afar.
+  public static let createMosaic = "create_mosaic"
+  /// Builds the STAC collection of a raster collection, with an item for each scene. Writes nothing.
+  public static let stacCatalogCollection = "stac_catalog_collection"
   /// Builds the STAC collection and item of a raster dataset. Writes nothing.
   public static let stacCatalogRaster = "stac_catalog_raster"
   /// Compares what is served in preview with what was loaded.

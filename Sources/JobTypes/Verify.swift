@@ -58,10 +58,13 @@ public struct VerifyRaster: Codable, Sendable, Equatable {
   public var types: [String]
   /// west, south, east, north in EPSG:4326.
   public var bbox: [Double]
-  /// Id of the STAC item.
+  /// Id of the STAC item; of a mosaic its first.
   public var item: String
+  /// Of a mosaic: how many it has. Its size is not looked at.
+  public var scenes: Int?
 
-  public init(width: Int, height: Int, types: [String], bbox: [Double], item: String) {
+  public init(width: Int, height: Int, types: [String], bbox: [Double], item: String, scenes: Int? = nil) {
+    self.scenes = scenes
     self.width = width
     self.height = height
     self.types = types

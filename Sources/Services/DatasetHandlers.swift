@@ -21,7 +21,7 @@ public struct DatasetHandlers: DatasetServiceServer {
       let identity = try DatasetIdentity(request.name)
       try access.check(context.principal, namespace: identity.namespace)
       let spec = try DatasetSpec(request.spec)
-      try policy.check(spec.sourceURL, field: spec.sourceField)
+      for url in spec.sourceURLs { try policy.check(url, field: spec.sourceField) }
       let (record, created) = try await registry.create(identity, spec, caller(context, request))
       let notices = created || !record.state.isServed ? [] : try await notices(about: record)
       return CreateDatasetResponse(dataset: dataset(record), created: created, notices: notices)
@@ -111,7 +111,7 @@ public struct DatasetHandlers: DatasetServiceServer {
     try await answering(context) {
       let before = try await visible(request.dataset, context)
       // The roots may be others than when it was created.
-      try policy.check(before.spec.sourceURL, field: before.spec.sourceField)
+      for url in before.spec.sourceURLs { try policy.check(url, field: before.spec.sourceField) }
       return dataset(try await registry.reprocess(before.key, caller(context, request)))
     }
   }

@@ -196,7 +196,10 @@ struct Server {
     return CoreMachine(
       database: database.connections, settings: machine,
       jobTypes: DatasetJobs.definitions(files: directory.servedFiles),
-      delegate: DatasetChain(publicURL: publicURL, secret: secret, replacedWindow: settings.replacedWindow),
+      delegate: DatasetChain(
+        publicURL: publicURL, secret: secret, replacedWindow: settings.replacedWindow,
+        filesRoot: directory.files,
+        largeRaster: settings.largeRaster * 1_000_000),
       statements: DatasetChain.statements,
       launcher: ProcessLauncher(
         ProcessLauncher.Configuration(executable: settings.taskProgram), logger: Logger(label: "tasks")),

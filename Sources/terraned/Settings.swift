@@ -1,3 +1,4 @@
+internal import Datasets
 internal import ArgumentParser
 internal import Foundation
 internal import Logging
@@ -29,6 +30,7 @@ struct SettingsOptions: ParsableArguments {
   @Option(help: "Seconds from delete to purge (default 604800).") var purgeAfter: Int64?
   @Option(help: "Seconds that a replaced build stays (default 600).") var replacedWindow: Int64?
   @Option(help: "Memory a task may use, in MiB (default 2048).") var taskMemory: Int64?
+  @Option(help: "Size of a raster's pixels, in MB, from which it becomes tiles (default 2000).") var largeRaster: Int64?
   @Option(help: "Address where Prometheus may read what the server counts (loopback only; default: none).")
   var metrics: String?
   @Option(
@@ -64,6 +66,8 @@ struct Settings: Sendable {
   var purgeAfter: Int64
   var replacedWindow: Int64
   var taskMemory: Int64
+  /// Megabytes.
+  var largeRaster: Int64
   /// Nil: no such port.
   var metrics: (host: String, port: Int)?
   /// Nil: no such socket.
@@ -134,6 +138,7 @@ struct Settings: Sendable {
     purgeAfter = try number(flags.purgeAfter, "purge-after", 604_800, 0...31_536_000)
     replacedWindow = try number(flags.replacedWindow, "replaced-window", 600, 0...31_536_000)
     taskMemory = try number(flags.taskMemory, "task-memory", 2_048, 128...1_048_576)
+    largeRaster = try number(flags.largeRaster, "large-raster", DatasetChain.largeRaster / 1_000_000, 1...1_000_000)
     metrics = try text(flags.metrics, "metrics").map { (given: String) throws(SettingsError) in
       let address = try Self.address(given, "metrics")
       guard Self.loopback.contains(address.0) else {
@@ -164,6 +169,7 @@ struct Settings: Sendable {
       ("task-program", taskProgram), ("database", databaseURL ?? "private"), ("postgres-bin", postgresBin),
       ("retry-window", "\(retryWindow)"),
       ("purge-after", "\(purgeAfter)"), ("replaced-window", "\(replacedWindow)"), ("task-memory", "\(taskMemory)"),
+      ("large-raster", "\(largeRaster)"),
       ("metrics", metrics.map { "\($0.host):\($0.port)" } ?? "none"), ("socket", socket ?? "none"),
       ("tokens", "\(tokens)"),
       ("access-log", "\(accessLog)"),
@@ -180,7 +186,8 @@ struct Settings: Sendable {
     guard let path else { return [:] }
     let names: Set = [
       "data", "root", "listen", "data-api", "public-url", "tls-name", "slots", "user", "share", "task-program",
-      "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory", "metrics",
+      "database", "postgres-bin", "retry-window", "purge-after", "replaced-window", "task-memory",
+      "large-raster", "metrics",
       "socket", "tokens", "access-log", "log-level",
     ]
     do {

@@ -177,11 +177,15 @@ import Testing
       url: "file:///b.tif", crs: "EPSG:1",
       options: DatasetSpec.Raster.Options(
         targetCRS: "EPSG:2", resolution: 3, resampling: "mode", compression: "lzw", generateStatistics: false,
-        buildOverviews: false, colormap: "viridis", rescale: [[0, 1]]))
+        buildOverviews: false, colormap: "viridis", rescale: [[0, 1]]),
+      files: DatasetSpec.Raster.Files(urls: ["file:///c.tif"], isTolerant: true))
     let fields = b.fieldsDiffering(from: a)
     #expect(fields == fields.sorted() && a.fieldsDiffering(from: a).isEmpty)
-    let members = [Mirror(reflecting: b.raster!), Mirror(reflecting: b.raster!.options)]
-    #expect(members.reduce(0) { $0 + $1.children.count } - 1 == fields.count)
+    let members = [
+      Mirror(reflecting: b.raster!), Mirror(reflecting: b.raster!.options), Mirror(reflecting: b.raster!.files!),
+    ]
+    // Two of them are the other two.
+    #expect(members.reduce(0) { $0 + $1.children.count } - 2 == fields.count)
     #expect(fields.allSatisfy { $0.hasPrefix("spec.raster") })
   }
 

@@ -20,11 +20,12 @@ SECONDS = int(os.environ.get("TERRANE_FUZZ_SECONDS", "15"))
 REPEATABLE = [] if "TERRANE_FUZZ_SECONDS" in os.environ else ["--generation-deterministic"]
 VECTOR = "/api/data/standards/places/v1"
 RASTER = "/api/data/standards/heights/v1"
+MOSAIC = "/api/data/standards/pieces/v1"
 
 
 @pytest.fixture(scope="module")
 def served(server: Server, sources: Path) -> Server:
-    """Two datasets of vectors, the second of two layers, and a raster; none further north than a box around it may be."""
+    """Two datasets of vectors, the second of two layers, a raster and a mosaic; none further north than a box around it may be."""
     places = samples.geojson(sources / "standards.geojson", samples.places(170))
     server.ready("standards/places/v1", places)
     layered = sources / "standards.gpkg"
@@ -32,6 +33,13 @@ def served(server: Server, sources: Path) -> Server:
     samples.ogr2ogr("-update", "-nln", "second", layered, places)
     samples.readable(layered)
     server.ready("standards/layered/v1", layered)
+    pieces = sources / "standards-pieces"
+    pieces.mkdir()
+    pieces.chmod(0o755)
+    for number in range(2):
+        place = rasters.from_origin(500_000 + number * 5_000, 5_500_000, 10, 10)
+        rasters.write(pieces / f"p{number}.tif", rasters.heights(500), units="m", transform=place)
+    server.ready("standards/pieces/v1", f"{pieces}/*.tif")
     server.ready("standards/heights/v1", rasters.write(sources / "standards.tif", rasters.heights(1200), units="m"))
     return server
 
@@ -51,7 +59,7 @@ def document(server: Server, path: str, under: str, known: dict[str, str]) -> di
     return {**described, "paths": paths, "servers": [{"url": server.public_url + under}]}
 
 
-@pytest.mark.parametrize("family", ["vector", "raster", "stac"])
+@pytest.mark.parametrize("family", ["vector", "raster", "mosaic", "stac"])
 def test_no_request_makes_the_data_api_fail(served: Server, tmp_path: Path, family: str):
     if family == "vector":
         known = {"collectionId": "standards", "itemId": "7", "tileMatrixSetId": "WebMercatorQuad"}
@@ -59,6 +67,9 @@ def test_no_request_makes_the_data_api_fail(served: Server, tmp_path: Path, fami
     elif family == "raster":
         box = {"minx": "9.01", "miny": "49.6", "maxx": "9.05", "maxy": "49.64", "lon": "9.03", "lat": "49.62"}
         described = document(served, f"{RASTER}/api", RASTER, {"tileMatrixSetId": "WebMercatorQuad", **box})
+    elif family == "mosaic":
+        box = {"minx": "9.01", "miny": "49.6", "maxx": "9.05", "maxy": "49.64", "lon": "9.03", "lat": "49.62"}
+        described = document(served, f"{MOSAIC}/api", MOSAIC, {"tileMatrixSetId": "WebMercatorQuad", "scene": "p1", **box})
     else:
         known = {"collection_id": "default:standards:places", "item_id": "v1"}
         described = document(served, "/stac/api", "", known)

@@ -89,7 +89,7 @@ import Testing
     try await refused(.invalidArgument, "RESERVED_VERSION", "name.version_id") { $0.name?.versionID = "latest" }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec") { $0.spec = nil }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.type") { $0.spec?.type = .unspecified }
-    try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .rasterCollection }
+    try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .mosaic }
     try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .largeRaster }
     try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .unrecognized(99) }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.vector.url") { $0.spec?.source = nil }
@@ -123,6 +123,28 @@ import Testing
       raster(&$0)
       $0.spec?.source = .raster(RasterSource(url: "file:///etc/passwd.tif"))
     }
+    let collection: (RasterCollectionSource) -> (inout CreateDatasetRequest) -> Void = { source in
+      {
+        $0.spec?.type = .rasterCollection
+        $0.spec?.source = .rasterCollection(source)
+      }
+    }
+    let file = "file:///data/a.tif"
+    for source in [RasterCollectionSource(), RasterCollectionSource(pattern: "file:///data/*.tif", urls: [file])] {
+      try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.raster_collection", collection(source))
+    }
+    try await refused(
+      .invalidArgument, "INVALID_ARGUMENT", "spec.raster_collection.urls",
+      collection(RasterCollectionSource(urls: [file, file])))
+    try await refused(
+      .invalidArgument, "INVALID_ARGUMENT", "spec.raster_collection.policy",
+      collection(RasterCollectionSource(urls: [file], policy: .unrecognized(9))))
+    try await refused(
+      .invalidArgument, "SOURCE_OUTSIDE_ROOTS", "spec.raster_collection.urls",
+      collection(RasterCollectionSource(urls: [file, "file:///etc/b.tif"])))
+    try await refused(
+      .invalidArgument, "SOURCE_OUTSIDE_ROOTS", "spec.raster_collection.pattern",
+      collection(RasterCollectionSource(pattern: "file:///etc/*.tif")))
     let wrong: [(String, RasterOptions)] = [
       ("resolution", RasterOptions(resolution: -1)), ("resolution", RasterOptions(resolution: .nan)),
       ("resampling", RasterOptions(resampling: .unrecognized(77))),

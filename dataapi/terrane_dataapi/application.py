@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import catalog, dispatch, site
 from .database import DOWNLOAD, Pool
+from .mosaic import MosaicApplication
 from .origin import PublicOrigin
 from .raster import RasterApplication
 from .registry import Registry
@@ -39,9 +40,9 @@ def build(public_url: str, files_folder: str | None = None) -> ASGIApp:
     registry = Registry(lookups)
     vector = VectorApplication(tables, files)
     raster = RasterApplication(files_folder)
-    # Mosaics: one more entry, an application that reads `scope["state"]["route"]`.
-    datasets = dispatch.Datasets(registry, {"vector": vector, "raster": raster})
-    front = site.build(registry, [vector.app, raster.app])
+    mosaic = MosaicApplication(registry, files_folder)
+    datasets = dispatch.Datasets(registry, {"vector": vector, "raster": raster, "mosaic": mosaic})
+    front = site.build(registry, [vector.app, raster.app, mosaic.app])
     front.router.lifespan_context = lifespan
     return PublicOrigin(_Parts(datasets, catalog.CatalogApplication(stac), front), public_url)
 

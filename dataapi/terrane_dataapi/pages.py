@@ -29,7 +29,7 @@ def _day(value: datetime.datetime | None) -> str:
     return "" if value is None else f"{value.day} {value:%B %Y}"
 
 
-def _extents(bbox: list[float] | None) -> list[list[float]]:
+def extents(bbox: list[float] | None) -> list[list[float]]:
     """A box as boxes that a map can hold: two where it crosses the antimeridian."""
     if bbox is None:
         return []
@@ -72,7 +72,7 @@ _environment.filters |= {
     "number": _number,
     "day": _day,
     "cell": _cell,
-    "extents": _extents,
+    "extents": extents,
     "segment": lambda text: quote(str(text), safe=""),
 }
 TEMPLATES = Jinja2Templates(env=_environment, context_processors=[_page_context])

@@ -120,6 +120,8 @@ _NAMED: dict[type[Exception], tuple[int, str]] = {
     tipg_errors.MissingDatetimeColumn: (400, "NO_DATETIME"),
     tipg_errors.NoPrimaryKey: (404, "NOT_FOUND"),
     rio_errors.PointOutsideBounds: (404, "OUTSIDE"),
+    rio_errors.NoAssetFoundError: (404, "OUTSIDE"),
+    rio_errors.EmptyMosaicError: (404, "OUTSIDE"),
     # What rio-tiler names is about what was asked for.
     rio_errors.RioTilerError: (400, "INVALID_PARAMETER"),
     stac_errors.NotFoundError: (404, "NOT_FOUND"),

@@ -27,7 +27,7 @@ from .registry import Route, ServedRaster  # noqa: E402
 log = logging.getLogger("terrane.dataapi")
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_MATRICES = ("WebMercatorQuad", "WorldCRS84Quad")
+TILE_MATRIX_SETS = TileMatrixSets({name: morecantile.tms.get(name) for name in ("WebMercatorQuad", "WorldCRS84Quad")})
 
 
 def served_raster(request: Request) -> ServedRaster:
@@ -37,10 +37,15 @@ def served_raster(request: Request) -> ServedRaster:
 
 def file_of(request: Request) -> str:
     """Path of the dataset's file. Raises 404 when its build was replaced and removed since the lookup."""
+    return path_of(request, served_raster(request).file)
+
+
+def path_of(request: Request, name: str) -> str:
+    """Path of a served file."""
     folder: Path | None = request.app.state.files
     if folder is None:
         raise Problem(503, "FILES_NOT_SERVED", "This data API was started without a folder of files.", retry_after=60)
-    path = folder / served_raster(request).file
+    path = folder / name
     if not path.is_file():
         log.warning("served file is missing", extra={"file": str(path)})
         raise Problem(404, "DATASET_WITHDRAWN", "The data behind this dataset is no longer there.")
@@ -66,7 +71,7 @@ class RasterApplication:
             path_dependency=file_of,
             process_dependency=raster_parameters.algorithm,
             render_func=raster_parameters.render,
-            supported_tms=TileMatrixSets({name: morecantile.tms.get(name) for name in _MATRICES}),
+            supported_tms=TILE_MATRIX_SETS,
             add_viewer=False,
             templates=pages.TEMPLATES,
             # The default tells where the file lies.
@@ -74,7 +79,7 @@ class RasterApplication:
         )
         app.include_router(factory.router, tags=["Raster"], dependencies=[Depends(raster_parameters.check)])
         problems.install(app, pages.problem_page)
-        app.add_exception_handler(rio_errors.TileOutsideBounds, _nothing_here)
+        app.add_exception_handler(rio_errors.TileOutsideBounds, nothing_here)
         self._factory = factory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +105,7 @@ class RasterApplication:
                 context = {"links": links, "raster": served, "info": served.details["raster"]}
                 return pages.render(request, "raster.html", context)
             body: dict[str, Any] = {
-                "title": route.title, "description": route.description, "links": [_link(*one) for one in links.values()],
+                "title": route.title, "description": route.description, "links": [as_link(*one) for one in links.values()],
             }  # fmt: skip
             if route.attribution:
                 body["attribution"] = route.attribution
@@ -139,19 +144,24 @@ class RasterApplication:
                 return Response(None, 200, {"Content-Length": str(served.bytes), "Accept-Ranges": "bytes"}, media_type=COG)
             return FileResponse(path, media_type=COG, filename=file)
 
-        @router.get("/api", name="openapi", include_in_schema=False)
-        async def definition(request: Request) -> Response:
-            document = openapi.of_dataset(request.app, request.state.route, str(request.base_url).rstrip("/"))
-            return JSONResponse(document, media_type="application/vnd.oai.openapi+json;version=3.0")
-
-        @router.get("/api.html", name="swagger_ui_html", include_in_schema=False)
-        async def documentation(request: Request) -> Response:
-            return pages.render(request, "docs.html", {"title": request.state.route.title, "definition": "api"})
-
+        documentation(router)
         return router
 
 
-async def _nothing_here(request: Request, error: Exception) -> Response:
+def documentation(router: APIRouter) -> None:
+    """The OpenAPI document of one dataset, and a page that shows it."""
+
+    @router.get("/api", name="openapi", include_in_schema=False)
+    async def definition(request: Request) -> Response:
+        document = openapi.of_dataset(request.app, request.state.route, str(request.base_url).rstrip("/"))
+        return JSONResponse(document, media_type="application/vnd.oai.openapi+json;version=3.0")
+
+    @router.get("/api.html", name="swagger_ui_html", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return pages.render(request, "docs.html", {"title": request.state.route.title, "definition": "api"})
+
+
+async def nothing_here(request: Request, error: Exception) -> Response:
     """A tile beside the raster is empty, not missing: maps ask for every tile they show."""
     return Response(None, 204)
 
@@ -159,7 +169,7 @@ async def _nothing_here(request: Request, error: Exception) -> Response:
 Link = tuple[str, str, str, str]
 
 
-def _link(rel: str, media: str, href: str, title: str) -> dict[str, str]:
+def as_link(rel: str, media: str, href: str, title: str) -> dict[str, str]:
     return {"rel": rel, "type": media, "href": href, "title": title}
 
 

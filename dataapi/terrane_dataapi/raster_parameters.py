@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -194,7 +194,7 @@ def render(image: ImageData, **how: Any) -> tuple[bytes, str]:
 def algorithm(
     algorithm: Annotated[Literal[tuple(algorithms.data.keys())] | None, Query(description="Algorithm name")] = None,  # type: ignore[valid-type]
     algorithm_params: Annotated[str | None, Query(description="Algorithm parameters, a JSON object")] = None,
-) -> BaseAlgorithm | None:
+) -> Callable[[ImageData], ImageData] | None:
     """TiTiler's algorithms (hillshade, slope, contours, …) with parameters that were looked at."""
     if algorithm is None:
         return None
@@ -207,6 +207,14 @@ def algorithm(
         if not isinstance(parameters, dict):
             raise _wrong("algorithm_params: a JSON object")
     try:
-        return algorithms.get(algorithm)(**parameters)
+        made: BaseAlgorithm = algorithms.get(algorithm)(**parameters)
     except (ValidationError, TypeError) as error:
         raise _wrong(f"algorithm_params: {str(error).splitlines()[0]}") from error
+
+    def run(image: ImageData) -> ImageData:
+        try:
+            return made(image)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, ZeroDivisionError) as error:
+            raise _wrong(f"{algorithm} cannot be made of these bands: {error}") from error
+
+    return run

@@ -134,10 +134,11 @@ SELECT {_COLUMNS},
       'geometry_type', c.geometry_type, 'title', c.title, 'description', c.description,
       'feature_count', c.feature_count, 'bbox', c.bbox) ORDER BY c.position, c.collection_id), '[]')
    FROM serving.collections c WHERE c.dataset_pk = r.dataset_pk AND c.build = r.build) AS collections,
+  -- The first stands for all: a mosaic's scenes are looked up by place.
   (SELECT coalesce(json_agg(json_build_object(
-      'id', s.raster_id, 'title', s.title, 'file', s.file, 'bytes', s.bytes, 'bbox', s.bbox, 'details', s.details)
-      ORDER BY s.position, s.raster_id), '[]')
-   FROM serving.rasters s WHERE s.dataset_pk = r.dataset_pk AND s.build = r.build) AS rasters,
+      'id', s.raster_id, 'title', s.title, 'file', s.file, 'bytes', s.bytes, 'bbox', s.bbox, 'details', s.details)), '[]')
+   FROM (SELECT * FROM serving.rasters s WHERE s.dataset_pk = r.dataset_pk AND s.build = r.build ORDER BY s.position LIMIT 1) s
+  ) AS rasters,
   r.item
 FROM serving.routes r
 WHERE r.namespace = $1 AND r.dataset_id = $2 AND r.resource_id = $3 AND r.version_id = $4
@@ -182,6 +183,26 @@ def _route(row) -> Route:
     )
 
 
+@dataclass(frozen=True)
+class Scene:
+    """One file of a mosaic, by what a map has to know of it."""
+
+    id: str
+    file: str
+    bytes: int
+    bbox: list[float]
+    # `overview`: no scene, but all of them from afar.
+    role: str | None
+    width: int
+    height: int
+
+
+_SCENES = """
+SELECT raster_id AS id, file, bytes, bbox, role, (details->'raster'->>'width')::int AS width, (details->'raster'->>'height')::int AS height
+FROM serving.rasters WHERE dataset_pk = $1 AND build = $2 ORDER BY position
+"""
+
+
 class Registry:
     """Reads serving.routes and serving.collections on the primary."""
 
@@ -209,3 +230,15 @@ class Registry:
     async def answers(self) -> bool:
         async with self._pool.acquire() as connection:
             return await connection.fetchval("SELECT true FROM serving.routes UNION ALL SELECT true LIMIT 1")
+
+    async def scenes(self, route: Route) -> list[Scene]:
+        """The files of a mosaic, the uppermost first. They belong to a build, so they never change."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(_SCENES, route.dataset_pk, route.build)
+        return [Scene(**row) for row in rows]
+
+    async def scene_item(self, route: Route, scene: str) -> dict[str, Any] | None:
+        """A scene's STAC item."""
+        sql = "SELECT item FROM serving.rasters WHERE dataset_pk = $1 AND build = $2 AND raster_id = $3"
+        async with self._pool.acquire() as connection:
+            return await connection.fetchval(sql, route.dataset_pk, route.build, scene)

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 # Requests for a picture, and the format they name.
-_PICTURE = re.compile(r"/(?:tiles/[^/]+/\d+/\d+/\d+|preview(?:/\d+x\d+)?|bbox/[^/]+(?:/\d+x\d+)?|feature(?:/\d+x\d+)?)(?:\.(\w+))?")
+_PICTURE = re.compile(r"/(?:tiles/[^/]+/\d+/\d+/\d+|preview(?:/\d+x\d+)?|bbox/[^/]+(?:/\d+x\d+)?|feature(?:/\d+x\d+)?)(?:\.(\w+))?|/scenes/[^/]+\.png")
 # Formats that carry values, which nobody wants scaled to shades.
 _VALUES = {"tif", "tiff", "npy", "jp2"}
 

@@ -43,6 +43,7 @@ def files(tmp_path_factory) -> Path:
 def published(cluster: clusters.Cluster, files: Path) -> None:
     with cluster.connect() as connection:
         samples.publish_raster(connection, files)
+        samples.publish_mosaic(connection, files)
         samples.places(connection, 10, 1200)
         samples.publish_places(connection, 10, 1200)
         samples.publish_mixed(connection)

@@ -14,6 +14,7 @@ PREVIEW_TOKEN = "5e" * 32
 # name: (namespace, dataset, resource, version, dataset_pk, build)
 PLACES = ("default", "places", "cities", "v1.0", 1, 10)
 HILLS = ("default", "hills", "heights", "v1", 3, 30)
+PIECES = ("default", "pieces", "picture", "v1", 4, 40)
 MIXED = ("survey-2", "field.work", "site_A", "2025-01", 2, 20)
 
 _PLACES = """
@@ -143,3 +144,35 @@ def publish_raster(admin: psycopg.Connection, files: Path) -> None:
         "INSERT INTO serving.rasters VALUES (3, 30, 'raster', 0, 'Hills', %s, %s, %s, %s)",
         (name, (files / name).stat().st_size, box, json.dumps(details)),
     )
+
+
+def publish_mosaic(admin: psycopg.Connection, files: Path) -> None:
+    """Four scenes in a row, each of one value, and a small picture of all of them; the last two lie over the antimeridian's sides."""
+    route(admin, PIECES, [], title="Pieces", stac_collection="default:pieces:picture:v1")
+    box = [-180.0, 0.0, 180.0, 10.0]
+    admin.execute("UPDATE serving.routes SET kind = 'mosaic', bbox = %s, stac_item = NULL WHERE dataset_pk = 4", (box,))
+    places = {"east": (0.0, 40), "west": (-20.0, 80), "far-east": (170.0, 120), "far-west": (-180.0, 160)}
+    rows = [(name, west, np.full((200, 200), value, "uint8"), 0.05, None) for name, (west, value) in places.items()]
+    whole = np.zeros((10, 360), "uint8")
+    for west, value in places.values():
+        whole[:, int(west) + 180 : int(west) + 190] = value
+    rows.append(("~overview", -180.0, whole, 1.0, "overview"))
+    for position, (name, west, pixels, size, role) in enumerate(rows):
+        file = f"4/40/{position + 1}-1.tif"
+        (files / file).parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(
+            files / file, "w", driver="GTiff", count=1, height=pixels.shape[0], width=pixels.shape[1], dtype="uint8", crs="EPSG:4326",
+            transform=from_origin(west, 10, size, size), nodata=0,
+        ) as made:  # fmt: skip
+            made.write(pixels, 1)
+        band = {"type": "uint8", "colour": "gray", "unit": "", "description": ""}
+        details = {
+            "raster": {"width": pixels.shape[1], "height": pixels.shape[0], "kind": "continuous", "crs": "EPSG:4326", "bands": [band]},
+            "rendering": {"bands": [1]},
+        }
+        item = None if role else json.dumps({"type": "Feature", "id": name, "properties": {}, "assets": {}})
+        bounds = [west, 0.0, west + pixels.shape[1] * size, 10.0]
+        admin.execute(
+            "INSERT INTO serving.rasters VALUES (4, 40, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (name, position, name, file, (files / file).stat().st_size, bounds, json.dumps(details), role, item),
+        )

@@ -101,7 +101,7 @@ def test_the_landing_page_tells_what_there_is(service):
 
 def test_the_index_finds_datasets(service):
     everything = service.json("/")
-    assert everything["numberMatched"] == 3
+    assert everything["numberMatched"] == 4
     assert [d["dataset_id"] for d in service.json("/?q=CITIES")["datasets"]] == ["places"]
     assert service.json("/?q=%25")["datasets"] == []
     assert [d["href"] for d in service.json("/?q=field")["datasets"]] == ["https://data.example.org/geo" + MIXED]

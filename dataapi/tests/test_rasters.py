@@ -75,6 +75,7 @@ WRONG = [
     ("/preview.png?algorithm=hillshade&algorithm_params=null", 400),
     ("/preview.png?algorithm=hillshade&algorithm_params={", 400),
     ('/preview.png?algorithm=hillshade&algorithm_params={"azimuth":"x"}', 400),
+    ("/preview.png?algorithm=normalizedIndex&bidx=1", 400),
     ("/preview.png?color_formula=nope", 400),
     ("/bbox/9,49,nope,50.png", 400),
     ("/bbox/9,49,9,49.png", 400),

@@ -88,13 +88,14 @@ def test_a_table_that_is_gone_is_not_found(service, admin):
         samples.withdraw(admin, of)
 
 
-def test_a_kind_this_server_does_not_serve_says_so(service, admin):
+def test_a_route_without_its_files_is_withdrawn(service, admin):
     of = ("default", "picture", "x", "v1", 98, 980)
     samples.route(admin, of, [])
-    admin.execute("UPDATE serving.routes SET kind = 'mosaic' WHERE dataset_pk = 98")
     try:
-        answer = service.get("/api/data/picture/x/v1/")
-        assert (answer.status_code, answer.json()["reason"]) == (404, "KIND_NOT_SERVED")
+        for kind in ("raster", "mosaic"):
+            admin.execute("UPDATE serving.routes SET kind = %s WHERE dataset_pk = 98", (kind,))
+            answer = service.get("/api/data/picture/x/v1/")
+            assert (answer.status_code, answer.json()["reason"]) == (404, "DATASET_WITHDRAWN")
     finally:
         samples.withdraw(admin, of)
 

@@ -62,9 +62,12 @@ public struct StatusLine: Sendable {
     switch step {
     case "probe": return "looking at the source"
     case "ingest_vector": return "loading features"
-    case "validate_raster": return "reading every pixel"
+    case "validate_raster", "validate_rasters": return "reading every pixel"
     case "process_raster": return "writing the raster"
-    case "stac_catalog_vectors", "stac_catalog_raster": return "writing the catalogue"
+    case "process_large_raster": return "writing the tiles"
+    case "process_rasters": return "writing the scenes"
+    case "create_mosaic": return "laying the scenes together"
+    case "stac_catalog_vectors", "stac_catalog_raster", "stac_catalog_collection": return "writing the catalogue"
     case "verify": return "checking what is served"
     default: return TerminalText.sanitised(step).replacing("_", with: " ")
     }

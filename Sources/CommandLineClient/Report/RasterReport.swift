@@ -20,6 +20,11 @@ struct RasterReport {
       block.fact("Map tiles", TerminalText.sanitised(raster.tilesURL))
       block.fact("QGIS", "Layer > Add Layer > Add WMS/WMTS Layer, New; URL:")
       block.fact("", TerminalText.sanitised(raster.wmtsURL))
+      if raster.sceneCount > 0 {
+        block.fact("Scenes", "\(TerminalText.sanitised(raster.scenesURL))  (\(Quantity.bytes(raster.bytes)))")
+        block.fact("MosaicJSON", TerminalText.sanitised(raster.mosaicjsonURL))
+        continue
+      }
       block.fact("File", "\(TerminalText.sanitised(raster.downloadURL))  (\(Quantity.bytes(raster.bytes)))")
     }
     block.fact("STAC item", TerminalText.sanitised(result.stacItemURL))
@@ -43,7 +48,8 @@ struct RasterReport {
 
   private func size(_ raster: ServedRaster) -> String {
     let bands = raster.bands.isEmpty ? Int64(raster.bandCount) : Int64(raster.bands.count)
-    return "\(Quantity.count(Int64(raster.width))) x \(Quantity.count(Int64(raster.height))) pixels, "
+    let scenes = raster.sceneCount > 0 ? "\(Quantity.count(Int64(raster.sceneCount), "scene")), " : ""
+    return scenes + "\(Quantity.count(Int64(raster.width))) x \(Quantity.count(Int64(raster.height))) pixels, "
       + "\(Quantity.count(bands, "band")), \(TerminalText.sanitised(raster.kind))"
   }
 

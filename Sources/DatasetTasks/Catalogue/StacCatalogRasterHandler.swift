@@ -20,8 +20,13 @@ enum StacCatalogRasterHandler: TaskHandler {
 /// The documents of one raster.
 struct StacRaster {
   let parameters: StacCatalogRasterParameters
+  /// Of one of a collection's scenes: its id. Its file lies below the collection's endpoint.
+  let scene: String?
 
-  init(_ parameters: StacCatalogRasterParameters) { self.parameters = parameters }
+  init(_ parameters: StacCatalogRasterParameters, scene: String? = nil) {
+    self.parameters = parameters
+    self.scene = scene
+  }
 
   private static let extensions = [
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -97,7 +102,7 @@ struct StacRaster {
   private var assets: JSONValue {
     let endpoint = parameters.endpoint
     var data: [String: JSONValue] = [
-      "href": .string("\(endpoint)/data.tif"),
+      "href": .string(scene.map { "\(endpoint)/scenes/\($0).tif" } ?? "\(endpoint)/data.tif"),
       "type": "image/tiff; application=geotiff; profile=cloud-optimized", "title": "Cloud-optimised GeoTIFF",
       "roles": ["data"], "file:size": .integer(parameters.file.bytes),
       // A multihash: SHA-256, 32 bytes.
@@ -105,11 +110,11 @@ struct StacRaster {
       "raster:bands": .array(raster.bands.map(rasterBand)), "bands": .array(raster.bands.enumerated().map(band)),
     ]
     data.merge(projection) { $1 }
+    let preview = scene.map { "scenes/\($0).png" } ?? "preview.png?max_size=512"
     return [
       "data": .object(data),
       "thumbnail": [
-        "href": .string("\(endpoint)/preview.png?max_size=512"), "type": "image/png", "title": "Preview",
-        "roles": ["thumbnail"],
+        "href": .string("\(endpoint)/\(preview)"), "type": "image/png", "title": "Preview", "roles": ["thumbnail"],
       ],
       "tiles": [
         "href": .string("\(endpoint)/WebMercatorQuad/tilejson.json"), "type": "application/json",

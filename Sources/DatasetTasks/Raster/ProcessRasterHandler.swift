@@ -29,7 +29,7 @@ enum ProcessRasterHandler: TaskHandler {
   }
 
   /// How it is written: what suits its kind, then what the request says.
-  private static func format(
+  static func format(
     _ raster: RasterDataset, _ parameters: ProcessRasterParameters
   ) throws -> CloudOptimizedGeoTIFF {
     let writing = parameters.writing
@@ -52,15 +52,16 @@ enum ProcessRasterHandler: TaskHandler {
     format.targetCRS = writing.targetCRS
     format.resolution = writing.resolution
     format.overviews = writing.overviews
-    format.threads = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    format.window = parameters.window.map { ($0.x, $0.y, $0.width, $0.height) }
+    format.threads = parameters.threads ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     try format.check(raster)
     return format
   }
 
-  private static func write(
+  static func write(
     _ raster: RasterDataset, _ format: CloudOptimizedGeoTIFF, to path: String, _ reporter: TaskReporter
   ) throws {
-    let total = Int64(raster.width) * Int64(raster.height)
+    let total = format.window.map { Int64($0.width) * Int64($0.height) } ?? Int64(raster.width) * Int64(raster.height)
     var stopped: (any Error)?
     let isWhole = try format.write(raster, to: path) { share in
       do {
@@ -83,7 +84,7 @@ enum ProcessRasterHandler: TaskHandler {
   ) throws -> ProcessRasterResult {
     let written = try RasterDataset(path: path)
     let description: RasterDescription
-    if format.targetCRS != nil || format.resolution != nil {
+    if format.window == nil, format.targetCRS != nil || format.resolution != nil {
       let survey = try RasterReading(reporter).survey(written, "Reading what was written")
       let statistics = survey.statistics.map { RasterStatistics($0, survey.pixels) }
       description = try RasterDescription(written, kind: parameters.raster.kind, statistics: statistics)
@@ -94,14 +95,16 @@ enum ProcessRasterHandler: TaskHandler {
     let file = try SourceFiles(file: path)
     let sha256 = try file.sha256 { (try? reporter.alive()) != nil }
     try reporter.checkCancelled()
-    return ProcessRasterResult(
+    var result = ProcessRasterResult(
       file: RasterFile.scratchName, bytes: file.size, sha256: sha256, raster: description,
       compression: format.compression.rawValue, isLossy: format.isLossy(for: raster),
       resampling: format.resampling.rawValue, overviews: written.overviewSizes.count)
+    result.window = parameters.window
+    return result
   }
 
   /// On the disk before anybody is told: a machine that loses power must not have a row that names half a file.
-  private static func flush(_ path: String) throws {
+  static func flush(_ path: String) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw ProblemReport(.internal, "The raster that was written is gone.") }
     defer { close(descriptor) }

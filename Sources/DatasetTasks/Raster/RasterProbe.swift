@@ -19,8 +19,10 @@ enum RasterProbe {
     }
     context.report(warnings)
     try source.files.requireUnchanged()
-    return ProbeResult(
+    var result = ProbeResult(
       pin: SourcePin(source.files), driver: "GTiff", route: "raster", layers: [], allLayers: [], versions: .current,
       pixels: Int64(raster.width) * Int64(raster.height))
+    result.bytesPerPixel = raster.bands.reduce(0) { $0 + Int64($1.type.bytes) }
+    return result
   }
 }

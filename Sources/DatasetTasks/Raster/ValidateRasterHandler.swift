@@ -11,7 +11,10 @@ enum ValidateRasterHandler: TaskHandler {
   private static let empty = 0.99
 
   static func run(_ context: TaskContext) throws -> String {
-    let parameters = try context.parameters(ValidateRasterParameters.self)
+    try JSONText.encode(validate(context.parameters(ValidateRasterParameters.self), context))
+  }
+
+  static func validate(_ parameters: ValidateRasterParameters, _ context: TaskContext) throws -> ValidateRasterResult {
     let reporter = context.reporter
     let source = try RasterSource(SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots))
     guard SourcePin(source.files) == parameters.pin else {
@@ -39,10 +42,9 @@ enum ValidateRasterHandler: TaskHandler {
       context.report(warnings)
       let sha256 = try digest.value { try reporter.alive() }
       try source.files.requireUnchanged()
-      return try JSONText.encode(
-        ValidateRasterResult(
-          raster: RasterDescription(raster, survey), emptyPixels: survey.emptyPixels, sourceSHA256: sha256,
-          versions: .current))
+      return try ValidateRasterResult(
+        raster: RasterDescription(raster, survey), emptyPixels: survey.emptyPixels, sourceSHA256: sha256,
+        versions: .current)
     } catch let error as GeospatialError {
       // What somebody writes to meanwhile may be read as anything.
       try source.files.requireUnchanged()

@@ -40,6 +40,11 @@ public enum TaskHandlers {
     JobType.validateRaster: ValidateRasterHandler.self,
     JobType.processRaster: ProcessRasterHandler.self,
     JobType.stacCatalogRaster: StacCatalogRasterHandler.self,
+    JobType.validateRasters: ValidateFileHandler.self,
+    JobType.processRasters: ProcessRasterHandler.self,
+    JobType.processLargeRaster: LargeRasterHandler.self,
+    JobType.createMosaic: CreateMosaicHandler.self,
+    JobType.stacCatalogCollection: StacCatalogCollectionHandler.self,
     JobType.verify: VerifyHandler.self,
   ]
 

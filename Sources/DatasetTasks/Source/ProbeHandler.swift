@@ -10,6 +10,9 @@ enum ProbeHandler: TaskHandler {
     let parameters = try context.parameters(ProbeParameters.self)
     let reporter = context.reporter
     try reporter.progress("open", unit: "steps", done: 0, total: 2, message: "Opening the source")
+    if parameters.expects == "raster_collection" {
+      return try JSONText.encode(CollectionProbe.run(parameters, context))
+    }
     let address = try SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots)
     if parameters.expects == "raster" { return try JSONText.encode(RasterProbe.run(address, parameters, context)) }
     let source = try VectorSource(address)

@@ -31,7 +31,14 @@ struct RasterCheck {
     var assets: [String: Asset]
   }
 
+  private struct MosaicInfo: Decodable {
+    var scenes: Int
+    var dtype: String
+    var count: Int
+  }
+
   func run() throws -> [VerifyCheck] {
+    if let scenes = raster.scenes { return try mosaic(scenes) }
     let info = try decode(Info.self, "/info", "what it is")
     let item = try decode(Item.self, "/item", "its STAC item")
     let image = try preview.get(picture, accept: "image/png", what: "a tile")
@@ -40,6 +47,18 @@ struct RasterCheck {
       check("bands", "\(raster.types.count)", "\(info.count)"),
       check("type", raster.types.first ?? "", info.dtype),
       check("item", raster.item, item.id),
+      check("item_data", "present", item.assets["data"] == nil ? "missing" : "present"),
+      check("tile", "image/png", image.starts(with: [0x89, 0x50, 0x4E, 0x47]) ? "image/png" : "no picture"),
+    ]
+  }
+
+  private func mosaic(_ scenes: Int) throws -> [VerifyCheck] {
+    let info = try decode(MosaicInfo.self, "/info", "what it is")
+    let item = try decode(Item.self, "/scenes/\(raster.item)", "a scene's STAC item")
+    let image = try preview.get(picture, accept: "image/png", what: "a tile")
+    return [
+      check("scenes", "\(scenes)", "\(info.scenes)"), check("bands", "\(raster.types.count)", "\(info.count)"),
+      check("type", raster.types.first ?? "", info.dtype), check("item", raster.item, item.id),
       check("item_data", "present", item.assets["data"] == nil ? "missing" : "present"),
       check("tile", "image/png", image.starts(with: [0x89, 0x50, 0x4E, 0x47]) ? "image/png" : "no picture"),
     ]

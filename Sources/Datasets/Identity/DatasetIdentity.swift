@@ -44,6 +44,8 @@ public struct DatasetIdentity: Sendable, Hashable, Codable {
 
   /// Id of the STAC collection: `{namespace}:{dataset}:{resource}`.
   public var stacCollection: String { "\(namespace):\(datasetID):\(resourceID)" }
+  /// Id of the STAC collection of a version that has many items.
+  public var stacVersionCollection: String { "\(stacCollection):\(versionID)" }
   /// Id of the STAC item: the version.
   public var stacItem: String { versionID }
 

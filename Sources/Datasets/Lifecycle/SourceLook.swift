@@ -57,7 +57,9 @@ enum SourceLook {
     let folder = file.resolvingSymlinksInPath().deletingLastPathComponent()
     for part in pin.parts {
       var status = stat()
-      guard stat(folder.appendingPathComponent(part.name).path, &status) == 0 else {
+      // Of a collection, parts come with their folders.
+      let path = part.name.hasPrefix("/") ? part.name : folder.appendingPathComponent(part.name).path
+      guard stat(path, &status) == 0 else {
         return errno == ENOENT || errno == ENOTDIR ? .missing : .unknown
       }
       let time = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)

@@ -11,8 +11,20 @@ public struct DatasetChain: ChainDelegate {
   private let secret: [UInt8]
   /// Seconds that a replaced build stays.
   private let replacedWindow: Int64
+  /// Folder of the served files, for tasks that read them.
+  private let filesRoot: String
+  /// Bytes of pixels from which a raster becomes tiles.
+  private let largeRaster: Int64
 
-  public init(publicURL: String, secret: [UInt8], replacedWindow: Int64) {
+  /// Two gigabytes: about what one process writes in a few minutes.
+  public static let largeRaster: Int64 = 2_000_000_000
+
+  public init(
+    publicURL: String, secret: [UInt8], replacedWindow: Int64, filesRoot: String = "",
+    largeRaster: Int64 = DatasetChain.largeRaster
+  ) {
+    self.filesRoot = filesRoot
+    self.largeRaster = largeRaster
     self.publicURL = publicURL
     self.secret = secret
     self.replacedWindow = replacedWindow
@@ -35,9 +47,15 @@ public struct DatasetChain: ChainDelegate {
       return try next(
         after: job, operation,
         VectorChain(subject: subject, datasetPK: operation.subject, build: operation.id, publicURL: publicURL))
+    case .raster where try isLarge(job, operation):
+      return try next(
+        after: job, operation, LargeRasterChain(subject: subject, build: operation.id, publicURL: publicURL))
     case .raster:
       return try next(
         after: job, operation, RasterChain(subject: subject, build: operation.id, publicURL: publicURL))
+    case .rasterCollection:
+      return try next(
+        after: job, operation, CollectionChain(subject: subject, build: operation.id, publicURL: publicURL))
     }
   }
 
@@ -103,6 +121,124 @@ public struct DatasetChain: ChainDelegate {
       return try publish(operation, chain.publication(file, stac), chain.result(probe, valid, file))
     default: throw unknown(job)
     }
+  }
+
+  /// Whether the probe has found more than goes into one file. A chain that was planned the one way goes on that way, also
+  /// after a restart with another limit.
+  private func isLarge(_ job: FinishedJob, _ operation: OperationView) throws -> Bool {
+    let types = Set((operation.jobs + [job]).map(\.type))
+    if types.contains(JobType.processLargeRaster) { return true }
+    if types.contains(JobType.processRaster) { return false }
+    let probe =
+      job.type == JobType.probe
+      ? try result(ProbeResult.self, of: job) : try earlier(ProbeResult.self, JobType.probe, operation)
+    return (probe.pixels ?? 0) * (probe.bytesPerPixel ?? 0) > largeRaster
+  }
+
+  private func next(after job: FinishedJob, _ operation: OperationView, _ chain: LargeRasterChain) throws -> ChainStep {
+    let valid = { try earlier(ValidateRasterResult.self, JobType.validateRaster, operation) }
+    let scenes = {
+      guard let written = operation.jobs.last(where: { $0.type == JobType.processLargeRaster }) else {
+        throw ProblemReport(reason: "INTERNAL", message: "the large raster's tiles are missing")
+      }
+      return try chain.scenes(valid(), results(ProcessRasterResult.self, of: written))
+    }
+    switch job.type {
+    case JobType.probe:
+      let probe = try result(ProbeResult.self, of: job)
+      try require(probe, route: "raster")
+      return .job(
+        NextJob(
+          type: JobType.validateRaster, parameters: try JSON.text(chain.raster.validate(after: probe)),
+          inputBytes: probe.pin.size,
+          plan: ChainPlan(
+            json: try JSON.text(["steps": LargeRasterChain.steps]), stepWeights: LargeRasterChain.weights)))
+    case JobType.validateRaster:
+      let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      return .job(
+        NextJob(
+          type: JobType.processLargeRaster,
+          parameters: try JSON.text(
+            chain.raster.process(after: probe, try result(ValidateRasterResult.self, of: job))),
+          inputBytes: probe.pin.size))
+    case JobType.processLargeRaster:
+      let files = try results(ProcessRasterResult.self, of: job)
+      return .job(
+        NextJob(
+          type: JobType.createMosaic, parameters: try JSON.text(chain.tiles.mosaic(files, filesRoot: filesRoot)),
+          inputBytes: files.reduce(0) { $0 + $1.bytes }))
+    case JobType.createMosaic:
+      return .job(
+        NextJob(type: JobType.stacCatalogCollection, parameters: try JSON.text(chain.tiles.catalog(scenes()))))
+    case JobType.stacCatalogCollection:
+      let mosaic = try earlier(CreateMosaicResult.self, JobType.createMosaic, operation)
+      let token = previewToken(operation.id).hexDigits
+      return try verify(
+        operation, chain.tiles.verify(scenes(), previewToken: token), token,
+        chain.tiles.publication(scenes(), mosaic, try result(StacCollectionResult.self, of: job)))
+    case JobType.verify:
+      let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      let mosaic = try earlier(CreateMosaicResult.self, JobType.createMosaic, operation)
+      let stac = try earlier(StacCollectionResult.self, JobType.stacCatalogCollection, operation)
+      return try publish(
+        operation, chain.tiles.publication(scenes(), mosaic, stac), chain.tiles.result(probe, scenes(), mosaic))
+    default: throw unknown(job)
+    }
+  }
+
+  private func next(after job: FinishedJob, _ operation: OperationView, _ chain: CollectionChain) throws -> ChainStep {
+    switch job.type {
+    case JobType.probe:
+      let probe = try result(ProbeResult.self, of: job)
+      try require(probe, route: "raster_collection")
+      return .job(
+        NextJob(
+          type: JobType.validateRasters, parameters: try JSON.text(chain.validate(after: probe)),
+          inputBytes: probe.pin.size,
+          plan: ChainPlan(json: try JSON.text(["steps": CollectionChain.steps]), stepWeights: CollectionChain.weights)))
+    case JobType.validateRasters:
+      let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      let checked = try results(ValidateFileResult.self, of: job)
+      return .job(
+        NextJob(
+          type: JobType.processRasters, parameters: try JSON.text(chain.process(after: probe, checked)),
+          inputBytes: probe.pin.size))
+    case JobType.processRasters:
+      let files = try results(ProcessRasterResult.self, of: job)
+      return .job(
+        NextJob(
+          type: JobType.createMosaic, parameters: try JSON.text(chain.mosaic(files, filesRoot: filesRoot)),
+          inputBytes: files.reduce(0) { $0 + $1.bytes }))
+    case JobType.createMosaic:
+      let scenes = try scenes(chain, operation)
+      return .job(NextJob(type: JobType.stacCatalogCollection, parameters: try JSON.text(chain.catalog(scenes))))
+    case JobType.stacCatalogCollection:
+      let scenes = try scenes(chain, operation)
+      let mosaic = try earlier(CreateMosaicResult.self, JobType.createMosaic, operation)
+      let token = previewToken(operation.id).hexDigits
+      return try verify(
+        operation, chain.verify(scenes, previewToken: token), token,
+        chain.publication(scenes, mosaic, try result(StacCollectionResult.self, of: job)))
+    case JobType.verify:
+      let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      let scenes = try scenes(chain, operation)
+      let mosaic = try earlier(CreateMosaicResult.self, JobType.createMosaic, operation)
+      let stac = try earlier(StacCollectionResult.self, JobType.stacCatalogCollection, operation)
+      return try publish(operation, chain.publication(scenes, mosaic, stac), chain.result(probe, scenes, mosaic))
+    default: throw unknown(job)
+    }
+  }
+
+  private func scenes(_ chain: CollectionChain, _ operation: OperationView) throws -> [CollectionChain.Scene] {
+    guard let checked = operation.jobs.last(where: { $0.type == JobType.validateRasters }),
+      let written = operation.jobs.last(where: { $0.type == JobType.processRasters })
+    else { throw ProblemReport(reason: "INTERNAL", message: "the collection's steps are missing") }
+    return try chain.scenes(
+      results(ValidateFileResult.self, of: checked), results(ProcessRasterResult.self, of: written))
+  }
+
+  private func results<T: Decodable>(_ type: T.Type, of job: FinishedJob) throws -> [T] {
+    try job.results.map { try JSON.decode(type, from: $0) }
   }
 
   // MARK: What every chain ends with

@@ -37,6 +37,43 @@ public enum DatasetJobs {
         intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
         adopt: { try await adoptRaster($0, files) }),
       JobTypeDefinition(name: JobType.stacCatalogRaster),
+      JobTypeDefinition(
+        name: JobType.validateRasters,
+        stages: [
+          StageDefinition(
+            name: "run", fanOut: .custom(validations), minTasks: 1, silenceLimit: .seconds(300),
+            timeLimit: TimeLimit(base: .seconds(600), perByte: .nanoseconds(500)))
+        ]),
+      JobTypeDefinition(
+        name: JobType.processRasters,
+        stages: [
+          StageDefinition(
+            name: "run", fanOut: .custom(writings), minTasks: 1, silenceLimit: .seconds(300),
+            timeLimit: TimeLimit(base: .seconds(1_800), perByte: .nanoseconds(2_000)))
+        ],
+        intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
+        adopt: { try await adoptRaster($0, files) }),
+      JobTypeDefinition(
+        name: JobType.processLargeRaster,
+        stages: [
+          StageDefinition(name: "plan", silenceLimit: .seconds(300)),
+          StageDefinition(
+            name: "tiles", fanOut: .custom(tiles), minTasks: 1, silenceLimit: .seconds(300),
+            timeLimit: TimeLimit(base: .seconds(3_600))),
+        ],
+        intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
+        // The plan is no file.
+        adopt: { $0.stage == "plan" ? $0.result : try await adoptRaster($0, files) }),
+      JobTypeDefinition(
+        name: JobType.createMosaic,
+        stages: [
+          StageDefinition(
+            name: "run", silenceLimit: .seconds(300),
+            timeLimit: TimeLimit(base: .seconds(1_800), perByte: .nanoseconds(500)))
+        ],
+        intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
+        adopt: { try await adoptOverview($0, files) }),
+      JobTypeDefinition(name: JobType.stacCatalogCollection),
       JobTypeDefinition(name: JobType.verify, publishes: true, needsDatabase: true),
     ]
   }
@@ -44,7 +81,39 @@ public enum DatasetJobs {
   /// Takes over the raster a task wrote. The intent was committed before the task began: whenever this is cut short, the file
   /// is garbage that the ledger names.
   private static func adoptRaster(_ context: AdoptionContext, _ files: ServedFiles) async throws -> String {
-    var result = try JSON.decode(ProcessRasterResult.self, from: context.result)
+    try JSON.text(await adopt(JSON.decode(ProcessRasterResult.self, from: context.result), context, files))
+  }
+
+  private static func adoptOverview(_ context: AdoptionContext, _ files: ServedFiles) async throws -> String {
+    var result = try JSON.decode(CreateMosaicResult.self, from: context.result)
+    if let overview = result.overview { result.overview = try await adopt(overview, context, files) }
+    return try JSON.text(result)
+  }
+
+  private static let validations: @Sendable (StageInput) throws -> [TaskSpec] = { input in
+    let job = try JSON.decode(ValidateRastersParameters.self, from: input.jobParameters)
+    return try job.files.map {
+      TaskSpec(
+        parameters: try JSON.text(ValidateFileParameters(file: $0, crs: job.crs)), inputBytes: $0.pin.size)
+    }
+  }
+
+  private static let tiles: @Sendable (StageInput) throws -> [TaskSpec] = { input in
+    try input.results.flatMap { try JSON.decode(LargeRasterPlan.self, from: $0).tiles }.map {
+      TaskSpec(parameters: try JSON.text($0), inputBytes: $0.pin.size)
+    }
+  }
+
+  private static let writings: @Sendable (StageInput) throws -> [TaskSpec] = { input in
+    try JSON.decode(ProcessRastersParameters.self, from: input.jobParameters).files.map {
+      TaskSpec(parameters: try JSON.text($0), inputBytes: $0.pin.size)
+    }
+  }
+
+  private static func adopt(
+    _ written: ProcessRasterResult, _ context: AdoptionContext, _ files: ServedFiles
+  ) async throws -> ProcessRasterResult {
+    var result = written
     guard result.file == RasterFile.scratchName else {
       throw ProblemReport(reason: "INTERNAL", message: "the task left its raster under another name")
     }
@@ -60,7 +129,7 @@ public enum DatasetJobs {
       "SELECT coremachine.ledger_present($1, $2, $3, $4, $5)",
       [.int64(context.taskID), .int32(context.attempt), .text(ServedFiles.kind), .text(name), .int64(bytes)])
     result.file = name
-    return try JSON.text(result)
+    return result
   }
 
   /// Takes over the tables a load made: owner, schema `data`, and reading for the data API, in the transaction that is fenced

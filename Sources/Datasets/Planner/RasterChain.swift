@@ -105,14 +105,7 @@ struct RasterChain: Sendable {
     return bare
   }
 
-  private func rendering(_ found: RasterDescription) -> RasterRendering {
-    var rendering = RasterRendering(found)
-    if let colormap = raster.options.colormap.nonEmpty { rendering.colormap = colormap }
-    let asked = raster.options.rescale
-    guard !asked.isEmpty else { return rendering }
-    rendering.rescale = found.bands.indices.map { asked[min($0, asked.count - 1)] }
-    return rendering
-  }
+  private func rendering(_ found: RasterDescription) -> RasterRendering { RasterRendering(found, raster.options) }
 }
 
 extension DatasetResult.Band {

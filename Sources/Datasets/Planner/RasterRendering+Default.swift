@@ -1,6 +1,14 @@
 internal import JobTypes
 
 extension RasterRendering {
+  /// As the request says; what it leaves open by what the raster is.
+  init(_ found: RasterDescription, _ options: DatasetSpec.Raster.Options) {
+    self.init(found)
+    if let asked = options.colormap.nonEmpty { colormap = asked }
+    let ranges = options.rescale
+    if !ranges.isEmpty { rescale = found.bands.indices.map { ranges[min($0, ranges.count - 1)] } }
+  }
+
   /// How a raster is best looked at.
   init(_ raster: RasterDescription) {
     let colours = raster.bands.map(\.colour)

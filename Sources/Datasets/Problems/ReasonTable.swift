@@ -35,7 +35,7 @@ public enum ReasonTable {
       "Begin again without a token."),
     fixable(
       "DATASET_TYPE_UNSUPPORTED", .request, "The dataset type cannot be asked for.",
-      "Ask for type `vector` or `raster`."),
+      "Ask for type `vector`, `raster` or `raster_collection`."),
     fixable("OPTION_UNSUPPORTED", .request, "The option is not built yet.", "Leave the option out."),
     fixable(
       "REQUEST_ID_REUSED", .request, "The request id was used before for another body.",
@@ -137,6 +137,16 @@ public enum ReasonTable {
     fixable(
       "NOT_GEOREFERENCED", .data, "The raster does not say where its pixels lie.",
       "Give it corners (gdal_translate -a_ullr), or warp it by its control points (gdalwarp)."),
+    fixable(
+      "TOO_MANY_FILES", .data, "More files match than a collection may have.",
+      "Narrow the pattern, or make several datasets."),
+    fixable(
+      "FILES_REJECTED", .data, "Files of the collection cannot be used; which and why is in the details.",
+      "Mend or leave out the files that are named, or ask with `policy` TOLERANT (--tolerant)."),
+    fixable(
+      "COLLECTION_MISMATCH", .data,
+      "Files of the collection do not agree in bands, types, reference system or resolution (±20 %).",
+      "Make a collection of those that agree; the others are named in the details."),
     fixable(
       "RASTER_EMPTY", .data, "At least 99 % of the raster's pixels are nothing.",
       "Check the source, and the value it says stands for nothing (gdalinfo)."),

@@ -23,6 +23,8 @@ public struct DatasetResult: Sendable, Equatable, Codable {
     public var bbox: [Double]
     public var bytes: Int64
     public var bands: [Band]
+    /// Of a mosaic: how many it is made of.
+    public var scenes: Int?
   }
 
   public struct Band: Sendable, Equatable, Codable {

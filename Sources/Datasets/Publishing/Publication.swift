@@ -14,6 +14,8 @@ struct Publication: Sendable {
   var rasters: [Raster] = []
   /// STAC documents as JSON text.
   var stac: StacCatalogResult
+  /// Of several: STAC items as JSON text, instead of `stac.item`.
+  var items: [String]?
 
   struct Collection: Codable, Sendable {
     var id: String
@@ -42,6 +44,8 @@ struct Publication: Sendable {
   struct Details: Codable, Sendable {
     var raster: RasterDescription
     var rendering: RasterRendering
+    /// `overview`: no scene, but all of them from afar.
+    var role: String?
   }
 
   func json() throws -> String {
@@ -60,6 +64,7 @@ struct Publication: Sendable {
         kind: kind, title: title, description: description, attribution: attribution, license: license, bbox: bbox,
         collections: collections, rasters: rasters))
     // The STAC documents are JSON already; they go in as they are.
-    return head.dropLast() + #","stac":{"collection":\#(stac.collection),"item":\#(stac.item)}}"#
+    let described = items.map { #""items":[\#($0.joined(separator: ","))]"# } ?? #""item":\#(stac.item)"#
+    return head.dropLast() + #","stac":{"collection":\#(stac.collection),\#(described)}}"#
   }
 }

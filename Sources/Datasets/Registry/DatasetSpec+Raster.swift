@@ -1,15 +1,30 @@
 extension DatasetSpec {
   /// A raster's source, and what is wanted of it.
   public struct Raster: Sendable, Equatable, Codable {
-    /// `file://` with an absolute path.
+    /// `file://` with an absolute path; of a collection a pattern, or empty.
     public var url: String
     public var crs: String
     public var options: Options
+    /// Of a collection; nil otherwise.
+    public var files: Files?
 
-    public init(url: String, crs: String = "", options: Options = Options()) {
+    public init(url: String, crs: String = "", options: Options = Options(), files: Files? = nil) {
+      self.files = files
       self.url = url
       self.crs = crs
       self.options = options
+    }
+
+    public struct Files: Sendable, Equatable, Codable {
+      /// Instead of a pattern.
+      public var urls: [String]
+      /// Files that cannot be used are left out.
+      public var isTolerant: Bool
+
+      public init(urls: [String] = [], isTolerant: Bool = false) {
+        self.urls = urls
+        self.isTolerant = isTolerant
+      }
     }
 
     public struct Options: Sendable, Equatable, Codable {

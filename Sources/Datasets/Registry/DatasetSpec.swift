@@ -20,18 +20,31 @@ public struct DatasetSpec: Sendable, Equatable, Codable {
     self.raster = raster
   }
 
-  /// A raster dataset.
+  /// A raster dataset, or a collection where the raster has files.
   public init(raster: Raster, metadata: Metadata) {
     self.init(
-      type: .raster, source: VectorSource(url: ""), metadata: metadata, options: VectorOptions(), raster: raster)
+      type: raster.files == nil ? .raster : .rasterCollection, source: VectorSource(url: ""), metadata: metadata,
+      options: VectorOptions(), raster: raster)
   }
 
-  public enum DatasetType: String, Sendable, Codable { case vector, raster }
+  public enum DatasetType: String, Sendable, Codable {
+    case vector, raster
+    case rasterCollection = "raster_collection"
+  }
 
   /// The address of the source.
-  public var sourceURL: String { raster?.url ?? source.url }
+  public var sourceURL: String { raster.map { $0.url.isEmpty ? $0.files?.urls.first ?? "" : $0.url } ?? source.url }
+  /// Every address a request gives.
+  public var sourceURLs: [String] {
+    guard let files = raster?.files, !files.urls.isEmpty else { return [sourceURL] }
+    return files.urls
+  }
   /// Where the request gives it.
-  public var sourceField: String { raster == nil ? "spec.vector.url" : "spec.raster.url" }
+  public var sourceField: String {
+    guard let raster else { return "spec.vector.url" }
+    guard type == .rasterCollection else { return "spec.raster.url" }
+    return raster.url.isEmpty ? "spec.raster_collection.urls" : "spec.raster_collection.pattern"
+  }
 
   public struct VectorSource: Sendable, Equatable, Codable {
     /// `file://` with an absolute path.
@@ -105,6 +118,8 @@ public struct DatasetSpec: Sendable, Equatable, Codable {
       ("spec.vector.csv.wkt", source.wktColumn == other.source.wktColumn),
       ("spec.raster.url", raster?.url == other.raster?.url),
       ("spec.raster.crs", raster?.crs == other.raster?.crs),
+      ("spec.raster_collection.urls", raster?.files?.urls == other.raster?.files?.urls),
+      ("spec.raster_collection.policy", raster?.files?.isTolerant == other.raster?.files?.isTolerant),
       ("spec.metadata.title", metadata.title == other.metadata.title),
       ("spec.metadata.description", metadata.description == other.metadata.description),
       ("spec.metadata.attribution", metadata.attribution == other.metadata.attribution),

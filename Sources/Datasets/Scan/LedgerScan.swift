@@ -101,8 +101,8 @@ public struct LedgerScan: Sendable {
         WHERE o.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
           AND (d.published_build IS DISTINCT FROM o.operation_id)
       UNION ALL
-      SELECT 'stac_item', (publication->'stac'->'item'->>'collection') || '/' || (publication->'stac'->'item'->>'id'), true,
-        'dataset ' || state FROM datasets.datasets WHERE state IN ('PUBLISHED', 'DEPRECATED')
+      SELECT 'stac_item', (i->>'collection') || '/' || (i->>'id'), true, 'dataset ' || state
+        FROM datasets.datasets, datasets.stac_items(publication) i WHERE state IN ('PUBLISHED', 'DEPRECATED')
     )
     SELECT coalesce(t.kind, e.kind) AS kind, coalesce(t.identifier, e.identifier) AS identifier,
       t.kind IS NOT NULL AS thing, e.kind IS NOT NULL AS expected, coalesce(e.must_exist, false) AS must_exist,

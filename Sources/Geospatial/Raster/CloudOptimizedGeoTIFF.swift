@@ -2,7 +2,7 @@ internal import CGDAL
 internal import Glibc
 
 /// How a raster is written for serving.
-public struct CloudOptimizedGeoTIFF: Sendable, Equatable {
+public struct CloudOptimizedGeoTIFF: Sendable {
   /// How pixels are compressed.
   public enum Compression: String, Sendable, CaseIterable {
     case deflate, zstd, lzw, jpeg, webp, lerc
@@ -22,6 +22,8 @@ public struct CloudOptimizedGeoTIFF: Sendable, Equatable {
   public var resolution: Double?
   /// Smaller copies inside the file, for when it is looked at from afar.
   public var overviews = true
+  /// The part that is written: x, y, width and height in pixels of the whole; nil: all of it.
+  public var window: (x: Int, y: Int, width: Int, height: Int)?
   /// Compressing threads.
   public var threads = 1
 
@@ -132,29 +134,60 @@ public struct CloudOptimizedGeoTIFF: Sendable, Equatable {
     return options
   }
 
-  /// The raster as it is to be written: labelled as the request says, in the system it says; computed while it is written. To be
-  /// closed one by one.
+  /// Width and height of what is written, all of it.
+  public func size(of raster: RasterDataset) throws(GeospatialError) -> (width: Int, height: Int) {
+    var whole = self
+    whole.window = nil
+    let (made, failures) = ErrorCapture.during { errors in (whole.sources(of: raster), errors.takeFailures()) }
+    guard let made else {
+      throw GeospatialError(.readError, "The raster cannot be laid out: \(failures.text(or: "GDAL gives no reason"))")
+    }
+    defer { for dataset in made.reversed() { GDALClose(dataset) } }
+    let last = made.last ?? raster.handle
+    return (Int(GDALGetRasterXSize(last)), Int(GDALGetRasterYSize(last)))
+  }
+
+  /// The raster as it is to be written: labelled as the request says, in the system it says, the part of it; computed while it is
+  /// written. Each is made of the one before, to be closed from the last.
   private func sources(of raster: RasterDataset) -> [GDALDatasetH]? {
     var made: [GDALDatasetH] = []
-    if raster.needsLabels {
-      guard let labelled = raster.labelled() else { return nil }
-      made.append(labelled)
+    func add(_ dataset: GDALDatasetH?) -> Bool {
+      if let dataset { made.append(dataset) }
+      return dataset != nil
     }
-    guard targetCRS != nil || resolution != nil else { return made }
+    let isWhole =
+      (!raster.needsLabels || add(raster.labelled()))
+      && (targetCRS == nil && resolution == nil || add(warped(made.last ?? raster.handle, raster)))
+      && (window == nil || add(cut(made.last ?? raster.handle)))
+    guard isWhole else {
+      for dataset in made.reversed() { GDALClose(dataset) }
+      return nil
+    }
+    return made
+  }
+
+  private func warped(_ source: GDALDatasetH, _ raster: RasterDataset) -> GDALDatasetH? {
     var words = ["-of", "VRT", "-r", warpResampling]
     if let targetCRS { words += ["-t_srs", targetCRS] }
     if let resolution { words += ["-tr", "\(resolution)", "\(resolution)"] }
     words += Self.nothing(raster)
     let list = StringList(words)
-    var input: [GDALDatasetH?] = [made.last ?? raster.handle]
-    var misuse: Int32 = 0
-    let options = GDALWarpAppOptionsNew(list.pointer, nil)
+    guard let options = GDALWarpAppOptionsNew(list.pointer, nil) else { return nil }
     defer { GDALWarpAppOptionsFree(options) }
-    guard options != nil, let warped = GDALWarp("", nil, 1, &input, options, &misuse) else {
-      for dataset in made.reversed() { GDALClose(dataset) }
-      return nil
-    }
-    return made + [warped]
+    var input: [GDALDatasetH?] = [source]
+    var misuse: Int32 = 0
+    return GDALWarp("", nil, 1, &input, options, &misuse)
+  }
+
+  private func cut(_ source: GDALDatasetH) -> GDALDatasetH? {
+    guard let window else { return nil }
+    let words = StringList([
+      "-of", "VRT", "-srcwin", "\(window.x)", "\(window.y)", "\(window.width)", "\(window.height)",
+    ])
+    guard let options = GDALTranslateOptionsNew(words.pointer, nil) else { return nil }
+    defer { GDALTranslateOptionsFree(options) }
+    var misuse: Int32 = 0
+    return GDALTranslate("", source, options, &misuse)
   }
 
   /// Where no pixel of the source falls is not zero, but nothing. GDAL takes an alpha band for that in bytes and 16 bits only.

@@ -25,6 +25,16 @@ public final class RasterDataset {
   public enum PixelType: String, Sendable, CaseIterable {
     case uint8, uint16, int16, uint32, int32, uint64, int64, float32, float64
 
+    /// Bytes of one value.
+    public var bytes: Int {
+      switch self {
+      case .uint8: 1
+      case .uint16, .int16: 2
+      case .uint32, .int32, .float32: 4
+      case .uint64, .int64, .float64: 8
+      }
+    }
+
     /// Whether its values are whole numbers.
     public var isInteger: Bool { self != .float32 && self != .float64 }
 
@@ -105,16 +115,24 @@ public final class RasterDataset {
   /// - Parameters:
   ///   - siblings: names of the files beside it that may be read as well; no other is looked for.
   ///   - requestedCRS: what the request says; it must agree with the file where that says something.
-  public init(path: String, siblings: [String] = [], requestedCRS: String? = nil) throws(GeospatialError) {
+  public convenience init(path: String, siblings: [String] = [], requestedCRS: String? = nil) throws(GeospatialError) {
     let (opened, failures, remarks) = ErrorCapture.during { errors in
       (Self.open(path, siblings), errors.takeFailures(), errors.takeRemarks())
     }
     guard let opened else { throw Self.refused(failures) }
+    // Opened with complaints: half a source is none.
+    guard failures.isEmpty else {
+      GDALClose(opened)
+      throw Self.refused(failures)
+    }
+    try self.init(owning: opened, requestedCRS: requestedCRS, remarks: remarks.map(\.message))
+  }
+
+  /// Takes over an open dataset.
+  init(owning opened: GDALDatasetH, requestedCRS: String? = nil, remarks: [String] = []) throws(GeospatialError) {
     var isOurs = false
     defer { if !isOurs { GDALClose(opened) } }
-    // Opened with complaints: half a source is none.
-    guard failures.isEmpty else { throw Self.refused(failures) }
-    self.remarks = remarks.map(\.message)
+    self.remarks = remarks
     width = Int(GDALGetRasterXSize(opened))
     height = Int(GDALGetRasterYSize(opened))
     bands = try Self.bands(of: opened)

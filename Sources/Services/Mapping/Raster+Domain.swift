@@ -12,6 +12,37 @@ extension Datasets.DatasetSpec.Raster {
   }
 }
 
+extension Datasets.DatasetSpec.Raster {
+  private static let mostFiles = 1_000
+
+  /// What a request says of a collection. Throws `Problem`.
+  init(collection spec: TerraneMessages.DatasetSpec) throws(Datasets.Problem) {
+    guard case .rasterCollection(let source)? = spec.source, source.pattern.isEmpty != source.urls.isEmpty else {
+      throw Datasets.Problem(
+        .invalidArgument, "a collection has a pattern or a list of files, one of them", field: "spec.raster_collection")
+    }
+    guard source.urls.count <= Self.mostFiles, Set(source.urls).count == source.urls.count else {
+      throw Datasets.Problem(
+        .invalidArgument, "a collection has at most \(Self.mostFiles) files, each once",
+        field: "spec.raster_collection.urls")
+    }
+    if case .unrecognized(let number) = source.policy {
+      throw Datasets.Problem(
+        .invalidArgument, "policy has no value \(number)", field: "spec.raster_collection.policy")
+    }
+    self.init(
+      url: source.pattern, crs: source.crs, options: try Options(spec.rasterOptions),
+      files: Files(urls: source.urls, isTolerant: source.policy == .tolerant))
+  }
+}
+
+extension RasterCollectionSource {
+  init(_ raster: Datasets.DatasetSpec.Raster, _ files: Datasets.DatasetSpec.Raster.Files) {
+    self.init(
+      pattern: raster.url, urls: files.urls, crs: raster.crs, policy: files.isTolerant ? .tolerant : .strict)
+  }
+}
+
 extension Datasets.DatasetSpec.Raster.Options {
   /// More bands than a raster may have are more ranges than anybody needs.
   private static let mostRanges = 100
@@ -78,7 +109,9 @@ extension ServedRaster {
       bands: withBands ? raster.bands.map(RasterBand.init) : [], bandCount: Int32(clamping: raster.bands.count),
       tilesURL: "\(endpoint)/tiles/WebMercatorQuad/{z}/{x}/{y}.png",
       tilejsonURL: "\(endpoint)/WebMercatorQuad/tilejson.json", wmtsURL: "\(endpoint)/WMTSCapabilities.xml",
-      previewURL: "\(endpoint)/preview.png", downloadURL: "\(endpoint)/data.tif")
+      previewURL: "\(endpoint)/preview.png", downloadURL: raster.scenes == nil ? "\(endpoint)/data.tif" : "",
+      sceneCount: Int32(clamping: raster.scenes ?? 0), scenesURL: raster.scenes == nil ? "" : "\(endpoint)/scenes",
+      mosaicjsonURL: raster.scenes == nil ? "" : "\(endpoint)/mosaic.json")
   }
 }
 

@@ -87,7 +87,9 @@ struct RecordMapping: Sendable {
     let collection = Self.escaped(result.stacCollection)
     return TerraneMessages.DatasetResult(
       endpoint: endpoint, docsURL: publicURL + "/docs",
-      stacItemURL: "\(publicURL)/stac/collections/\(collection)/items/\(Self.escaped(result.stacItem))",
+      // Of many items: the list of them.
+      stacItemURL: "\(publicURL)/stac/collections/\(collection)/items"
+        + (result.stacItem.isEmpty ? "" : "/\(Self.escaped(result.stacItem))"),
       stacCollectionURL: "\(publicURL)/stac/collections/\(collection)",
       capabilities: Capabilities(
         ogcFeatures: result.rasters == nil, vectorTiles: result.rasters == nil, mapTiles: result.rasters != nil,
@@ -204,7 +206,10 @@ extension TerraneMessages.DatasetSpec {
       datetime: spec.metadata.datetime.flatMap(Self.timestamp))
     if let raster = spec.raster {
       self.init(
-        type: .raster, source: .raster(RasterSource(url: raster.url, crs: raster.crs)), metadata: metadata,
+        type: raster.files == nil ? .raster : .rasterCollection,
+        source: raster.files.map { .rasterCollection(RasterCollectionSource(raster, $0)) }
+          ?? .raster(RasterSource(url: raster.url, crs: raster.crs)),
+        metadata: metadata,
         visibility: .public, rasterOptions: RasterOptions(raster.options))
       return
     }

@@ -28,7 +28,7 @@ extension Datasets.DatasetSpec {
   init(_ spec: TerraneMessages.DatasetSpec?) throws(Datasets.Problem) {
     guard let spec else { throw Datasets.Problem(.invalidArgument, "the request has no spec", field: "spec") }
     switch spec.type {
-    case .vector, .raster: break
+    case .vector, .raster, .rasterCollection: break
     case .unspecified: throw Datasets.Problem(.invalidArgument, "the request names no type", field: "spec.type")
     case .largeRaster:
       throw Datasets.Problem(
@@ -45,9 +45,9 @@ extension Datasets.DatasetSpec {
         remedy: "Ask for a public dataset, or wait for the gateway.")
     }
     let metadata = try Metadata(spec.metadata)
-    if spec.type == .raster {
+    if spec.type == .raster || spec.type == .rasterCollection {
       guard spec.vectorOptions == nil else { throw Self.misplaced("spec.vector_options", "vectors") }
-      self.init(raster: try Raster(spec), metadata: metadata)
+      self.init(raster: spec.type == .raster ? try Raster(spec) : try Raster(collection: spec), metadata: metadata)
     } else {
       guard case .vector(let source)? = spec.source, !source.url.isEmpty else {
         throw Datasets.Problem(.invalidArgument, "the request has no source", field: "spec.vector.url")
@@ -76,7 +76,9 @@ extension Datasets.DatasetSpec {
       ("spec.vector.csv.longitude", spec.source.longitudeColumn, 256),
       ("spec.vector.csv.latitude", spec.source.latitudeColumn, 256),
       ("spec.vector.csv.wkt", spec.source.wktColumn, 256),
-      ("spec.raster.url", spec.raster?.url ?? "", 4_096), ("spec.raster.crs", spec.raster?.crs ?? "", 16_384),
+      ("spec.raster.url", spec.raster?.url ?? "", 4_096),
+      ("spec.raster_collection.urls", spec.raster?.files?.urls.joined(separator: "\n") ?? "", 524_288),
+      ("spec.raster.crs", spec.raster?.crs ?? "", 16_384),
       ("spec.raster_options.target_crs", spec.raster?.options.targetCRS ?? "", 16_384),
       ("spec.raster_options.colormap", spec.raster?.options.colormap ?? "", 64),
       ("spec.metadata.title", spec.metadata.title, 1_024),

@@ -22,6 +22,7 @@ enum WarningText {
     "RECORD_REJECTED": "records that could not be stored",
     "ROW_RAGGED": "rows with more or fewer values than the header",
     "MOSTLY_NODATA": "rasters of which at least nine tenths are nothing",
+    "FILE_REJECTED": "files of the collection that cannot be used",
     "LONGITUDES_SHIFTED":
       "rasters whose longitudes go beyond 180 degrees: counted from the antimeridian, no pixel moved",
     "NOT_A_NUMBER": "pixels that are no number, shown as nothing",

@@ -317,6 +317,73 @@ public struct RasterSource: ProtobufMessage {
   }
 }
 
+/// Scenes that make one picture: GeoTIFFs that agree in bands, types, CRS and resolution (20 % either way).
+public struct RasterCollectionSource: ProtobufMessage {
+  /// `file://` with an absolute path under an allowed root, whose last part may hold `*`, `?` and `[…]`. At most 1,000 files.
+  public var pattern: String = ""
+  /// Instead of a pattern: each as in RasterSource. The first lies uppermost.
+  public var urls: [String] = []
+  /// The CRS of files that have none.
+  public var crs: String = ""
+  public var policy: RasterCollectionSource.Policy = .init(rawValue: 0)
+
+  public init() {}
+
+  public init(
+    pattern: String = "",
+    urls: [String] = [],
+    crs: String = "",
+    policy: RasterCollectionSource.Policy = .init(rawValue: 0)
+  ) {
+    self.pattern = pattern
+    self.urls = urls
+    self.crs = crs
+    self.policy = policy
+  }
+
+  public enum Policy: ProtobufEnum {
+    /// As STRICT.
+    case unspecified
+    /// A file that cannot be used fails the dataset; all that cannot are named.
+    case strict
+    /// A file that cannot be used is left out, with a warning.
+    case tolerant
+    /// A number this version of the schema does not name.
+    case unrecognized(Int32)
+
+    public init(rawValue: Int32) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .strict
+      case 2: self = .tolerant
+      default: self = .unrecognized(rawValue)
+      }
+    }
+
+    public var rawValue: Int32 {
+      switch self {
+      case .unspecified: 0
+      case .strict: 1
+      case .tolerant: 2
+      case .unrecognized(let number): number
+      }
+    }
+
+    public var jsonName: String? {
+      switch self {
+      case .unspecified: "unspecified"
+      case .strict: "strict"
+      case .tolerant: "tolerant"
+      case .unrecognized: nil
+      }
+    }
+
+    public static var knownCases: [Self] {
+      [.unspecified, .strict, .tolerant]
+    }
+  }
+}
+
 /// Which columns of a CSV file hold the geometry; empty: found by their usual names.
 public struct CsvColumns: ProtobufMessage {
   public var longitude: String = ""
@@ -622,6 +689,7 @@ public struct DatasetSpec: ProtobufMessage {
   public enum Source: Sendable, Equatable {
     case vector(VectorSource)
     case raster(RasterSource)
+    case rasterCollection(RasterCollectionSource)
   }
 
   public enum Visibility: ProtobufEnum {
@@ -743,7 +811,8 @@ public struct Operation: ProtobufMessage {
 public struct Progress: ProtobufMessage {
   /// 0 … 100.
   public var percent: Double = 0
-  /// Name of the step: probe, ingest_vector, stac_catalog_vectors, validate_raster, process_raster, stac_catalog_raster, verify.
+  /// Name of the step: probe, ingest_vector, stac_catalog_vectors, validate_raster, process_raster, stac_catalog_raster,
+  /// validate_rasters, process_rasters, create_mosaic, stac_catalog_collection, verify.
   public var step: String = ""
   public var stepNumber: Int32 = 0
   /// 0 until the chain is planned.
@@ -885,7 +954,7 @@ public struct ServedCollection: ProtobufMessage {
   }
 }
 
-/// A raster as it is served: one cloud-optimised GeoTIFF.
+/// A raster as it is served: one cloud-optimised GeoTIFF, or many as one mosaic.
 public struct ServedRaster: ProtobufMessage {
   public var id: String = ""
   public var title: String = ""
@@ -906,8 +975,13 @@ public struct ServedRaster: ProtobufMessage {
   public var wmtsURL: String = ""
   /// A small picture.
   public var previewURL: String = ""
-  /// The file itself; readers may ask for ranges of it.
+  /// The file itself; readers may ask for ranges of it. Empty for a mosaic, whose scenes have a file each.
   public var downloadURL: String = ""
+  /// Of a mosaic: how many it has; 0 otherwise.
+  public var sceneCount: Int32 = 0
+  /// Of a mosaic: the list of its scenes, and MosaicJSON.
+  public var scenesURL: String = ""
+  public var mosaicjsonURL: String = ""
 
   public init() {}
 
@@ -926,7 +1000,10 @@ public struct ServedRaster: ProtobufMessage {
     tilejsonURL: String = "",
     wmtsURL: String = "",
     previewURL: String = "",
-    downloadURL: String = ""
+    downloadURL: String = "",
+    sceneCount: Int32 = 0,
+    scenesURL: String = "",
+    mosaicjsonURL: String = ""
   ) {
     self.id = id
     self.title = title
@@ -943,6 +1020,9 @@ public struct ServedRaster: ProtobufMessage {
     self.wmtsURL = wmtsURL
     self.previewURL = previewURL
     self.downloadURL = downloadURL
+    self.sceneCount = sceneCount
+    self.scenesURL = scenesURL
+    self.mosaicjsonURL = mosaicjsonURL
   }
 }
 
@@ -1483,6 +1563,74 @@ extension RasterSource: ProtobufCBacked {
   }
 }
 
+extension RasterCollectionSource {
+  public static var protobufName: String { "terrane.v1.RasterCollectionSource" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("pattern", JSONValue(self.pattern)))
+    members.append(.init("urls", .array(self.urls.map { JSONValue($0) })))
+    members.append(.init("crs", JSONValue(self.crs)))
+    members.append(.init("policy", JSONValue(self.policy)))
+    return .object(members)
+  }
+}
+
+extension RasterCollectionSource: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__RasterCollectionSource
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__raster_collection_source__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__raster_collection_source__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.pattern = String(protobuf: c.pointee.pattern)
+    self.urls = protobufArray(c.pointee.urls, c.pointee.n_urls) { String(protobuf: $0) }
+    self.crs = String(protobuf: c.pointee.crs)
+    self.policy = RasterCollectionSource.Policy(rawValue: Int32(truncatingIfNeeded: c.pointee.policy.rawValue))
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    c.pointee.pattern = arena.string(self.pattern)
+    if !self.urls.isEmpty {
+      c.pointee.n_urls = self.urls.count
+      c.pointee.urls = arena.array(self.urls) { arena.string($0) }
+    }
+    c.pointee.crs = arena.string(self.crs)
+    c.pointee.policy = .init(rawValue: .init(truncatingIfNeeded: self.policy.rawValue))
+  }
+}
+
 extension CsvColumns {
   public static var protobufName: String { "terrane.v1.CsvColumns" }
 
@@ -1872,6 +2020,7 @@ extension DatasetSpec {
     members.append(.init("type", JSONValue(self.type)))
     if case .vector(let value) = self.source { members.append(.init("vector", JSONValue(value))) }
     if case .raster(let value) = self.source { members.append(.init("raster", JSONValue(value))) }
+    if case .rasterCollection(let value) = self.source { members.append(.init("raster_collection", JSONValue(value))) }
     if let value = self.metadata { members.append(.init("metadata", JSONValue(value))) }
     if let value = self.vectorOptions { members.append(.init("vector_options", JSONValue(value))) }
     members.append(.init("visibility", JSONValue(self.visibility)))
@@ -1896,6 +2045,7 @@ extension DatasetSpec: ProtobufCBacked {
     switch c.pointee.source_case.rawValue {
     case 2: self.source = .vector(c.pointee.vector.map { VectorSource(copying: $0) } ?? VectorSource())
     case 6: self.source = .raster(c.pointee.raster.map { RasterSource(copying: $0) } ?? RasterSource())
+    case 8: self.source = .rasterCollection(c.pointee.raster_collection.map { RasterCollectionSource(copying: $0) } ?? RasterCollectionSource())
     default: break
     }
   }
@@ -1913,6 +2063,9 @@ extension DatasetSpec: ProtobufCBacked {
     case .raster(let value):
       c.pointee.source_case = .init(rawValue: 6)
       c.pointee.raster = arena.message(value)
+    case .rasterCollection(let value):
+      c.pointee.source_case = .init(rawValue: 8)
+      c.pointee.raster_collection = arena.message(value)
     case nil: break
     }
   }
@@ -2375,6 +2528,9 @@ extension ServedRaster {
     members.append(.init("wmts_url", JSONValue(self.wmtsURL)))
     members.append(.init("preview_url", JSONValue(self.previewURL)))
     members.append(.init("download_url", JSONValue(self.downloadURL)))
+    members.append(.init("scene_count", JSONValue(self.sceneCount)))
+    members.append(.init("scenes_url", JSONValue(self.scenesURL)))
+    members.append(.init("mosaicjson_url", JSONValue(self.mosaicjsonURL)))
     return .object(members)
   }
 }
@@ -2404,6 +2560,9 @@ extension ServedRaster: ProtobufCBacked {
     self.wmtsURL = String(protobuf: c.pointee.wmts_url)
     self.previewURL = String(protobuf: c.pointee.preview_url)
     self.downloadURL = String(protobuf: c.pointee.download_url)
+    self.sceneCount = c.pointee.scene_count
+    self.scenesURL = String(protobuf: c.pointee.scenes_url)
+    self.mosaicjsonURL = String(protobuf: c.pointee.mosaicjson_url)
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
@@ -2425,6 +2584,9 @@ extension ServedRaster: ProtobufCBacked {
     c.pointee.wmts_url = arena.string(self.wmtsURL)
     c.pointee.preview_url = arena.string(self.previewURL)
     c.pointee.download_url = arena.string(self.downloadURL)
+    c.pointee.scene_count = self.sceneCount
+    c.pointee.scenes_url = arena.string(self.scenesURL)
+    c.pointee.mosaicjson_url = arena.string(self.mosaicjsonURL)
   }
 }
 

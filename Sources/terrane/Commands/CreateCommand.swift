@@ -13,6 +13,7 @@ struct CreateCommand: AsyncParsableCommand {
         \(Invocation.program) create demo/blocks/v1 --source blocks.zip --crs EPSG:4269
         \(Invocation.program) create demo/stations/v1 --source stations.csv --lon x --lat y
         \(Invocation.program) create demo/heights/v1 --source dem.tif --target-crs EPSG:3857 --watch
+        \(Invocation.program) create demo/ortho/v1 --source 'tiles/*.tif' --watch
 
       Formats: GeoPackage, GeoJSON, Shapefile (zipped, or the .shp with its \
       siblings), CSV with coordinates, KML, FlatGeobuf, zipped File Geodatabase; \
@@ -25,11 +26,18 @@ struct CreateCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The dataset's name.", valueName: "id/resource/version"))
   var name: String
 
-  @Option(help: "vector or raster (default: raster for a .tif, else vector).")
+  @Option(
+    help:
+      "vector, raster or raster-collection (default: by the name of the file; a pattern or several files are a collection)."
+  )
   var type: String?
 
-  @Option(help: ArgumentHelp("The file, on the server's machine, under an allowed folder.", valueName: "file"))
-  var source: String
+  @Option(
+    name: .customLong("source"),
+    help: ArgumentHelp(
+      "The file, on the server's machine, under an allowed folder; of a raster collection a pattern in quotes, or repeated.",
+      valueName: "file"))
+  var sources: [String]
 
   @Option(help: "One layer of the file (default: all).")
   var layer: String?
@@ -82,6 +90,7 @@ struct CreateCommand: AsyncParsableCommand {
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
+    if sources.isEmpty { throw ValidationError("Name a file with --source.") }
     if (lon == nil) != (lat == nil) { throw ValidationError("--lon and --lat belong together.") }
     if lon != nil, wkt != nil { throw ValidationError("Give --lon and --lat, or --wkt, not both.") }
     if let maxRejects, maxRejects < 0 { throw ValidationError("--max-rejects takes a number from 0.") }
@@ -94,11 +103,12 @@ struct CreateCommand: AsyncParsableCommand {
         throw CommandLineError(
           .badRequest, "INVALID_ID", "A new dataset needs a name, not a key.", remedy: "Name it ID/RESOURCE/VERSION.")
       }
-      let location = try SourceLocation(
-        source, from: FileManager.default.currentDirectoryPath,
-        home: ProcessInfo.processInfo.environment["HOME"])
-      let create = CreateDatasetRequest(name: request, spec: try spec(location.url))
-      if try await session.located().isLocal { try location.requireFile() }
+      let locations = try sources.map {
+        try SourceLocation(
+          $0, from: FileManager.default.currentDirectoryPath, home: ProcessInfo.processInfo.environment["HOME"])
+      }
+      let create = CreateDatasetRequest(name: request, spec: try spec(locations.map(\.url)))
+      if !isPattern, try await session.located().isLocal { for location in locations { try location.requireFile() } }
       let response = try await session.call { try await DatasetServiceClient($0).createDataset(create, options: $1) }
       try await show(response, reference, session)
     }
@@ -133,15 +143,37 @@ struct CreateCommand: AsyncParsableCommand {
     }
   }
 
-  private func spec(_ url: String) throws -> DatasetSpec {
-    let asked = type ?? (RasterArguments.isRaster(url) ? "raster" : "vector")
+  /// A path with wildcards in its last part.
+  private var isPattern: Bool {
+    sources.count == 1 && (sources[0].split(separator: "/").last ?? "").contains { "*?[".contains($0) }
+  }
+
+  private func spec(_ urls: [String]) throws -> DatasetSpec {
+    let url = urls[0]
+    let isCollection = urls.count > 1 || isPattern
+    let asked = type ?? (isCollection ? "raster_collection" : RasterArguments.isRaster(url) ? "raster" : "vector")
     guard let type = DatasetType(jsonName: asked.lowercased().replacing("-", with: "_")), type != .unspecified else {
       let known = DatasetType.knownCases.dropFirst().compactMap(\.jsonName).joined(separator: ", ")
       throw CommandLineError(
         .badRequest, "DATASET_TYPE_UNSUPPORTED", "There is no dataset type \"\(asked)\".", remedy: "Types: \(known).")
     }
     var spec = DatasetSpec(type: type)
-    if type == .raster {
+    if type != .rasterCollection {
+      guard urls.count == 1 else {
+        throw CommandLineError(
+          .badRequest, "INVALID_ARGUMENT", "Only a raster collection has several sources.",
+          remedy: "Leave --type out, or make a dataset of each.")
+      }
+      try refuse(raster.tolerant ? ["--tolerant"] : [], for: "one file")
+    }
+    if type == .rasterCollection {
+      try refuse(vectorOnly, for: "a raster collection")
+      spec.source = .rasterCollection(
+        RasterCollectionSource(
+          pattern: isPattern ? RasterArguments.pattern(url) : "", urls: isPattern ? [] : urls, crs: crs ?? "",
+          policy: raster.tolerant ? .tolerant : .unspecified))
+      spec.rasterOptions = try raster.message()
+    } else if type == .raster {
       try refuse(vectorOnly, for: "a raster")
       spec.source = .raster(RasterSource(url: url, crs: crs ?? ""))
       spec.rasterOptions = try raster.message()

@@ -31,6 +31,14 @@ struct RasterArguments: ParsableArguments {
   @Flag(help: "Write no smaller copies into the file.")
   var noOverviews = false
 
+  @Flag(help: "Of a collection: leave out files that cannot be used, instead of failing.")
+  var tolerant = false
+
+  /// A pattern as people read it. A question mark stays `%3F`: bare it would begin a query.
+  static func pattern(_ url: String) -> String {
+    url.replacing("%2A", with: "*").replacing("%5B", with: "[").replacing("%5D", with: "]")
+  }
+
   /// The options that were given.
   var given: [String] {
     var names = [

@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
+from rasterio.windows import Window
 
 # 10 m pixels in southern Germany.
 UTM = "EPSG:25832"
@@ -66,6 +67,22 @@ def big(path: Path, side: int = 9_000) -> Path:
     return write(path, noise(side), tiled=True, blockxsize=512, blockysize=512)
 
 
+def wide(path: Path, width: int, height: int) -> Path:
+    """Bytes that change gently, as many as are wanted: written by rows, since all of it may be too much for the memory."""
+    made = path.with_name("making-" + path.name)
+    with rasterio.open(
+        made, "w", driver="GTiff", count=1, height=height, width=width, dtype="uint8", crs=UTM, transform=PLACE, tiled=True
+    ) as file:  # fmt: skip
+        for y in range(0, height, 512):
+            rows = min(512, height - y)
+            ys, xs = np.mgrid[y : y + rows, 0:width].astype("float32")
+            block = 127 + 90 * np.sin(xs / 31) * np.cos(ys / 43) + 20 * np.sin((xs + ys) / 97)
+            file.write(block.astype("uint8"), 1, window=Window(0, y, width, rows))
+    os.replace(made, path)
+    path.chmod(0o644)
+    return path
+
+
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Peak signal to noise of bytes, decibels."""
     error = float(np.mean((a.astype("float64") - b.astype("float64")) ** 2))
@@ -80,6 +97,16 @@ def file_of(server, record: dict) -> Path:
         bytes.fromhex(record["dataset_key"]),
     )
     return server.data / "files" / name
+
+
+def files_of(server, record: dict) -> dict[str, Path]:
+    """Where the server keeps the files of a mosaic, by the ids of its scenes."""
+    rows = server.rows(
+        "SELECT r.raster_id, r.file FROM serving.rasters r JOIN datasets.datasets d ON d.pk = r.dataset_pk AND d.published_build = r.build"
+        " WHERE d.key = %s",
+        bytes.fromhex(record["dataset_key"]),
+    )
+    return {name: server.data / "files" / file for name, file in rows}
 
 
 def statistics_faults(source: Path, bands: list[dict]) -> list[str]:

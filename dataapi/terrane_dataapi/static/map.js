@@ -146,7 +146,9 @@ function draw(place) {
   async function values(raster, at) {
     const answer = await fetch(absolute(`${raster.point}${at.lng.toFixed(7)},${at.lat.toFixed(7)}`));
     if (!answer.ok) return;
-    const found = await answer.json();
+    const told = await answer.json();
+    // Of a mosaic: of the uppermost scene.
+    const found = told.assets ? told.assets[0] : told;
     const box = document.createElement("div");
     box.className = "popup";
     const table = document.createElement("table");

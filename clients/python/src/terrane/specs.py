@@ -1,12 +1,16 @@
 """Specs of datasets in a line."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from .v1.dataset_pb2 import (
     DATASET_TYPE_RASTER,
+    DATASET_TYPE_RASTER_COLLECTION,
     DATASET_TYPE_VECTOR,
     DatasetSpec,
     Metadata,
+    RasterCollectionSource,
     RasterOptions,
     RasterSource,
     VectorOptions,
@@ -35,6 +39,26 @@ def raster(source: str | Path, *, crs: str = "", title: str = "", options: Raste
     return DatasetSpec(
         type=DATASET_TYPE_RASTER, raster=RasterSource(url=_url(source), crs=crs),
         metadata=Metadata(title=title) if title else None, raster_options=options,
+    )  # fmt: skip
+
+
+def raster_collection(
+    sources: str | Sequence[str | Path], *, crs: str = "", title: str = "", tolerant: bool = False, options: RasterOptions | None = None
+) -> DatasetSpec:
+    """A mosaic of GeoTIFFs that agree in bands, types, CRS and resolution.
+
+    `sources`: a pattern (`/data/scenes/*.tif`, or a `file://` URL of one), or several files, the uppermost first. `tolerant`: files that
+    cannot be used are left out with a warning, instead of failing the dataset.
+    """
+    policy = RasterCollectionSource.POLICY_TOLERANT if tolerant else RasterCollectionSource.POLICY_STRICT
+    if isinstance(sources, str):
+        pattern = sources if "://" in sources else "file://" + quote(str(Path(sources).absolute()), safe="/*?[]")
+        source = RasterCollectionSource(pattern=pattern, crs=crs, policy=policy)
+    else:
+        source = RasterCollectionSource(urls=[_url(one) for one in sources], crs=crs, policy=policy)
+    return DatasetSpec(
+        type=DATASET_TYPE_RASTER_COLLECTION, raster_collection=source, metadata=Metadata(title=title) if title else None,
+        raster_options=options,
     )  # fmt: skip
 
 

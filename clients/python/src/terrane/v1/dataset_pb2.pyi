@@ -189,10 +189,11 @@ class DatasetResult(_message.Message):
     def __init__(self, endpoint: _Optional[str] = ..., docs_url: _Optional[str] = ..., stac_item_url: _Optional[str] = ..., stac_collection_url: _Optional[str] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., crs: _Optional[str] = ..., feature_count: _Optional[int] = ..., collections: _Optional[_Iterable[_Union[ServedCollection, _Mapping]]] = ..., treatment: _Optional[_Union[Treatment, _Mapping]] = ..., build: _Optional[int] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., rasters: _Optional[_Iterable[_Union[ServedRaster, _Mapping]]] = ...) -> None: ...
 
 class DatasetSpec(_message.Message):
-    __slots__ = ["metadata", "raster", "raster_options", "type", "vector", "vector_options", "visibility"]
+    __slots__ = ["metadata", "raster", "raster_collection", "raster_options", "type", "vector", "vector_options", "visibility"]
     class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = []
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    RASTER_COLLECTION_FIELD_NUMBER: _ClassVar[int]
     RASTER_FIELD_NUMBER: _ClassVar[int]
     RASTER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -204,12 +205,13 @@ class DatasetSpec(_message.Message):
     VISIBILITY_UNSPECIFIED: DatasetSpec.Visibility
     metadata: Metadata
     raster: RasterSource
+    raster_collection: RasterCollectionSource
     raster_options: RasterOptions
     type: DatasetType
     vector: VectorSource
     vector_options: VectorOptions
     visibility: DatasetSpec.Visibility
-    def __init__(self, type: _Optional[_Union[DatasetType, str]] = ..., vector: _Optional[_Union[VectorSource, _Mapping]] = ..., raster: _Optional[_Union[RasterSource, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., visibility: _Optional[_Union[DatasetSpec.Visibility, str]] = ..., raster_options: _Optional[_Union[RasterOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[DatasetType, str]] = ..., vector: _Optional[_Union[VectorSource, _Mapping]] = ..., raster: _Optional[_Union[RasterSource, _Mapping]] = ..., raster_collection: _Optional[_Union[RasterCollectionSource, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., visibility: _Optional[_Union[DatasetSpec.Visibility, str]] = ..., raster_options: _Optional[_Union[RasterOptions, _Mapping]] = ...) -> None: ...
 
 class DatasetStatus(_message.Message):
     __slots__ = ["dataset_key", "generation", "name", "operation", "problem", "progress", "result", "status", "update_time", "warnings"]
@@ -330,6 +332,23 @@ class RasterBand(_message.Message):
     unit: str
     def __init__(self, type: _Optional[str] = ..., colour: _Optional[str] = ..., nodata: _Optional[str] = ..., unit: _Optional[str] = ..., description: _Optional[str] = ..., statistics: _Optional[_Union[BandStatistics, _Mapping]] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
 
+class RasterCollectionSource(_message.Message):
+    __slots__ = ["crs", "pattern", "policy", "urls"]
+    class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = []
+    CRS_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    POLICY_STRICT: RasterCollectionSource.Policy
+    POLICY_TOLERANT: RasterCollectionSource.Policy
+    POLICY_UNSPECIFIED: RasterCollectionSource.Policy
+    URLS_FIELD_NUMBER: _ClassVar[int]
+    crs: str
+    pattern: str
+    policy: RasterCollectionSource.Policy
+    urls: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pattern: _Optional[str] = ..., urls: _Optional[_Iterable[str]] = ..., crs: _Optional[str] = ..., policy: _Optional[_Union[RasterCollectionSource.Policy, str]] = ...) -> None: ...
+
 class RasterOptions(_message.Message):
     __slots__ = ["build_overviews", "colormap", "compression", "generate_statistics", "resampling", "rescale", "resolution", "target_crs"]
     class Compression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -416,7 +435,7 @@ class ServedCollection(_message.Message):
     def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., geometry_type: _Optional[str] = ..., feature_count: _Optional[int] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., column_count: _Optional[int] = ..., items_url: _Optional[str] = ..., tiles_url: _Optional[str] = ...) -> None: ...
 
 class ServedRaster(_message.Message):
-    __slots__ = ["band_count", "bands", "bbox", "bytes", "crs", "download_url", "height", "id", "kind", "preview_url", "tilejson_url", "tiles_url", "title", "width", "wmts_url"]
+    __slots__ = ["band_count", "bands", "bbox", "bytes", "crs", "download_url", "height", "id", "kind", "mosaicjson_url", "preview_url", "scene_count", "scenes_url", "tilejson_url", "tiles_url", "title", "width", "wmts_url"]
     BANDS_FIELD_NUMBER: _ClassVar[int]
     BAND_COUNT_FIELD_NUMBER: _ClassVar[int]
     BBOX_FIELD_NUMBER: _ClassVar[int]
@@ -426,7 +445,10 @@ class ServedRaster(_message.Message):
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
+    MOSAICJSON_URL_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_URL_FIELD_NUMBER: _ClassVar[int]
+    SCENES_URL_FIELD_NUMBER: _ClassVar[int]
+    SCENE_COUNT_FIELD_NUMBER: _ClassVar[int]
     TILEJSON_URL_FIELD_NUMBER: _ClassVar[int]
     TILES_URL_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
@@ -441,13 +463,16 @@ class ServedRaster(_message.Message):
     height: int
     id: str
     kind: str
+    mosaicjson_url: str
     preview_url: str
+    scene_count: int
+    scenes_url: str
     tilejson_url: str
     tiles_url: str
     title: str
     width: int
     wmts_url: str
-    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., crs: _Optional[str] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., bytes: _Optional[int] = ..., bands: _Optional[_Iterable[_Union[RasterBand, _Mapping]]] = ..., band_count: _Optional[int] = ..., tiles_url: _Optional[str] = ..., tilejson_url: _Optional[str] = ..., wmts_url: _Optional[str] = ..., preview_url: _Optional[str] = ..., download_url: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., crs: _Optional[str] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., bytes: _Optional[int] = ..., bands: _Optional[_Iterable[_Union[RasterBand, _Mapping]]] = ..., band_count: _Optional[int] = ..., tiles_url: _Optional[str] = ..., tilejson_url: _Optional[str] = ..., wmts_url: _Optional[str] = ..., preview_url: _Optional[str] = ..., download_url: _Optional[str] = ..., scene_count: _Optional[int] = ..., scenes_url: _Optional[str] = ..., mosaicjson_url: _Optional[str] = ...) -> None: ...
 
 class Treatment(_message.Message):
     __slots__ = ["dropped_null_geometries", "gdal_version", "proj_version", "raster", "renamed_columns", "repaired_geometries", "source_crs", "source_features", "source_format", "source_sha256", "z_dropped"]

@@ -19,6 +19,7 @@ extern const ProtobufGuardMessage terrane__v1__operation__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem__guard_table;
 extern const ProtobufGuardMessage terrane__v1__progress__guard_table;
 extern const ProtobufGuardMessage terrane__v1__raster_band__guard_table;
+extern const ProtobufGuardMessage terrane__v1__raster_collection_source__guard_table;
 extern const ProtobufGuardMessage terrane__v1__raster_options__guard_table;
 extern const ProtobufGuardMessage terrane__v1__raster_source__guard_table;
 extern const ProtobufGuardMessage terrane__v1__raster_treatment__guard_table;
@@ -55,6 +56,15 @@ static const ProtobufGuardField terrane__v1__raster_source__guard_fields[] = {
 };
 const ProtobufGuardMessage terrane__v1__raster_source__guard_table = {&terrane__v1__raster_source__descriptor, terrane__v1__raster_source__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__raster_source__guard(void) { return &terrane__v1__raster_source__guard_table; }
+
+static const ProtobufGuardField terrane__v1__raster_collection_source__guard_fields[] = {
+  {NULL, 0, true},  // pattern
+  {NULL, 0, true},  // urls
+  {NULL, 0, true},  // crs
+  {NULL, 0, false},  // policy
+};
+const ProtobufGuardMessage terrane__v1__raster_collection_source__guard_table = {&terrane__v1__raster_collection_source__descriptor, terrane__v1__raster_collection_source__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__raster_collection_source__guard(void) { return &terrane__v1__raster_collection_source__guard_table; }
 
 static const ProtobufGuardField terrane__v1__csv_columns__guard_fields[] = {
   {NULL, 0, true},  // longitude
@@ -110,6 +120,7 @@ static const ProtobufGuardField terrane__v1__dataset_spec__guard_fields[] = {
   {NULL, 0, false},  // visibility
   {&terrane__v1__raster_source__guard_table, 4, false},  // raster
   {&terrane__v1__raster_options__guard_table, 5, false},  // raster_options
+  {&terrane__v1__raster_collection_source__guard_table, 6, false},  // raster_collection
 };
 const ProtobufGuardMessage terrane__v1__dataset_spec__guard_table = {&terrane__v1__dataset_spec__descriptor, terrane__v1__dataset_spec__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__dataset_spec__guard(void) { return &terrane__v1__dataset_spec__guard_table; }
@@ -192,6 +203,9 @@ static const ProtobufGuardField terrane__v1__served_raster__guard_fields[] = {
   {NULL, 0, true},  // wmts_url
   {NULL, 0, true},  // preview_url
   {NULL, 0, true},  // download_url
+  {NULL, 0, false},  // scene_count
+  {NULL, 0, true},  // scenes_url
+  {NULL, 0, true},  // mosaicjson_url
 };
 const ProtobufGuardMessage terrane__v1__served_raster__guard_table = {&terrane__v1__served_raster__descriptor, terrane__v1__served_raster__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__served_raster__guard(void) { return &terrane__v1__served_raster__guard_table; }

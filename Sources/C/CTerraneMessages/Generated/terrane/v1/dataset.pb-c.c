@@ -142,6 +142,51 @@ void   terrane__v1__raster_source__free_unpacked
   assert(message->base.descriptor == &terrane__v1__raster_source__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__raster_collection_source__init
+                     (Terrane__V1__RasterCollectionSource         *message)
+{
+  static const Terrane__V1__RasterCollectionSource init_value = TERRANE__V1__RASTER_COLLECTION_SOURCE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__raster_collection_source__get_packed_size
+                     (const Terrane__V1__RasterCollectionSource *message)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_collection_source__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__raster_collection_source__pack
+                     (const Terrane__V1__RasterCollectionSource *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_collection_source__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__raster_collection_source__pack_to_buffer
+                     (const Terrane__V1__RasterCollectionSource *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__raster_collection_source__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__RasterCollectionSource *
+       terrane__v1__raster_collection_source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__RasterCollectionSource *)
+     protobuf_c_message_unpack (&terrane__v1__raster_collection_source__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__raster_collection_source__free_unpacked
+                     (Terrane__V1__RasterCollectionSource *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__raster_collection_source__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__csv_columns__init
                      (Terrane__V1__CsvColumns         *message)
 {
@@ -1305,6 +1350,113 @@ const ProtobufCMessageDescriptor terrane__v1__raster_source__descriptor =
   (ProtobufCMessageInit) terrane__v1__raster_source__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCEnumValue terrane__v1__raster_collection_source__policy__enum_values_by_number[3] =
+{
+  { "POLICY_UNSPECIFIED", "TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_UNSPECIFIED", 0 },
+  { "POLICY_STRICT", "TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_STRICT", 1 },
+  { "POLICY_TOLERANT", "TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_TOLERANT", 2 },
+};
+static const ProtobufCIntRange terrane__v1__raster_collection_source__policy__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex terrane__v1__raster_collection_source__policy__enum_values_by_name[3] =
+{
+  { "POLICY_STRICT", 1 },
+  { "POLICY_TOLERANT", 2 },
+  { "POLICY_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor terrane__v1__raster_collection_source__policy__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterCollectionSource.Policy",
+  "Policy",
+  "Terrane__V1__RasterCollectionSource__Policy",
+  "terrane.v1",
+  3,
+  terrane__v1__raster_collection_source__policy__enum_values_by_number,
+  3,
+  terrane__v1__raster_collection_source__policy__enum_values_by_name,
+  1,
+  terrane__v1__raster_collection_source__policy__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor terrane__v1__raster_collection_source__field_descriptors[4] =
+{
+  {
+    "pattern",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterCollectionSource, pattern),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "urls",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Terrane__V1__RasterCollectionSource, n_urls),
+    offsetof(Terrane__V1__RasterCollectionSource, urls),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "crs",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterCollectionSource, crs),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "policy",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterCollectionSource, policy),
+    &terrane__v1__raster_collection_source__policy__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__raster_collection_source__field_indices_by_name[] = {
+  2,   /* field[2] = crs */
+  0,   /* field[0] = pattern */
+  3,   /* field[3] = policy */
+  1,   /* field[1] = urls */
+};
+static const ProtobufCIntRange terrane__v1__raster_collection_source__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor terrane__v1__raster_collection_source__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.RasterCollectionSource",
+  "RasterCollectionSource",
+  "Terrane__V1__RasterCollectionSource",
+  "terrane.v1",
+  sizeof(Terrane__V1__RasterCollectionSource),
+  4,
+  terrane__v1__raster_collection_source__field_descriptors,
+  terrane__v1__raster_collection_source__field_indices_by_name,
+  1,  terrane__v1__raster_collection_source__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__raster_collection_source__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor terrane__v1__csv_columns__field_descriptors[3] =
 {
   {
@@ -1839,7 +1991,7 @@ const ProtobufCEnumDescriptor terrane__v1__dataset_spec__visibility__descriptor 
   terrane__v1__dataset_spec__visibility__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descriptors[7] =
+static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descriptors[8] =
 {
   {
     "type",
@@ -1925,10 +2077,23 @@ static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "raster_collection",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__DatasetSpec, source_case),
+    offsetof(Terrane__V1__DatasetSpec, raster_collection),
+    &terrane__v1__raster_collection_source__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__dataset_spec__field_indices_by_name[] = {
   2,   /* field[2] = metadata */
   5,   /* field[5] = raster */
+  7,   /* field[7] = raster_collection */
   6,   /* field[6] = raster_options */
   0,   /* field[0] = type */
   1,   /* field[1] = vector */
@@ -1938,7 +2103,7 @@ static const unsigned terrane__v1__dataset_spec__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__dataset_spec__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor =
 {
@@ -1948,7 +2113,7 @@ const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor =
   "Terrane__V1__DatasetSpec",
   "terrane.v1",
   sizeof(Terrane__V1__DatasetSpec),
-  7,
+  8,
   terrane__v1__dataset_spec__field_descriptors,
   terrane__v1__dataset_spec__field_indices_by_name,
   1,  terrane__v1__dataset_spec__number_ranges,
@@ -2591,7 +2756,7 @@ const ProtobufCMessageDescriptor terrane__v1__served_collection__descriptor =
   (ProtobufCMessageInit) terrane__v1__served_collection__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descriptors[15] =
+static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descriptors[18] =
 {
   {
     "id",
@@ -2773,6 +2938,42 @@ static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "scene_count",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, scene_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "scenes_url",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, scenes_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mosaicjson_url",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, mosaicjson_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
   9,   /* field[9] = band_count */
@@ -2784,7 +2985,10 @@ static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
   4,   /* field[4] = height */
   0,   /* field[0] = id */
   2,   /* field[2] = kind */
+  17,   /* field[17] = mosaicjson_url */
   13,   /* field[13] = preview_url */
+  15,   /* field[15] = scene_count */
+  16,   /* field[16] = scenes_url */
   11,   /* field[11] = tilejson_url */
   10,   /* field[10] = tiles_url */
   1,   /* field[1] = title */
@@ -2794,7 +2998,7 @@ static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__served_raster__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor terrane__v1__served_raster__descriptor =
 {
@@ -2804,7 +3008,7 @@ const ProtobufCMessageDescriptor terrane__v1__served_raster__descriptor =
   "Terrane__V1__ServedRaster",
   "terrane.v1",
   sizeof(Terrane__V1__ServedRaster),
-  15,
+  18,
   terrane__v1__served_raster__field_descriptors,
   terrane__v1__served_raster__field_indices_by_name,
   1,  terrane__v1__served_raster__number_ranges,

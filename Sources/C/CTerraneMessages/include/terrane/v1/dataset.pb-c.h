@@ -20,6 +20,7 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Terrane__V1__DatasetName Terrane__V1__DatasetName;
 typedef struct Terrane__V1__VectorSource Terrane__V1__VectorSource;
 typedef struct Terrane__V1__RasterSource Terrane__V1__RasterSource;
+typedef struct Terrane__V1__RasterCollectionSource Terrane__V1__RasterCollectionSource;
 typedef struct Terrane__V1__CsvColumns Terrane__V1__CsvColumns;
 typedef struct Terrane__V1__Metadata Terrane__V1__Metadata;
 typedef struct Terrane__V1__VectorOptions Terrane__V1__VectorOptions;
@@ -45,6 +46,12 @@ typedef struct Terrane__V1__DatasetStatus Terrane__V1__DatasetStatus;
 
 /* --- enums --- */
 
+typedef enum _Terrane__V1__RasterCollectionSource__Policy {
+  TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_UNSPECIFIED = 0,
+  TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_STRICT = 1,
+  TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_TOLERANT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY)
+} Terrane__V1__RasterCollectionSource__Policy;
 typedef enum _Terrane__V1__VectorOptions__NullGeometry {
   TERRANE__V1__VECTOR_OPTIONS__NULL_GEOMETRY__NULL_GEOMETRY_UNSPECIFIED = 0,
   TERRANE__V1__VECTOR_OPTIONS__NULL_GEOMETRY__NULL_GEOMETRY_DROP = 1,
@@ -168,6 +175,20 @@ struct  Terrane__V1__RasterSource
     , {0,NULL}, {0,NULL} }
 
 
+struct  Terrane__V1__RasterCollectionSource
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData pattern;
+  size_t n_urls;
+  ProtobufCBinaryData *urls;
+  ProtobufCBinaryData crs;
+  Terrane__V1__RasterCollectionSource__Policy policy;
+};
+#define TERRANE__V1__RASTER_COLLECTION_SOURCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__raster_collection_source__descriptor) \
+    , {0,NULL}, 0,NULL, {0,NULL}, TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_UNSPECIFIED }
+
+
 struct  Terrane__V1__CsvColumns
 {
   ProtobufCMessage base;
@@ -284,7 +305,8 @@ struct  Terrane__V1__ValueRange
 typedef enum {
   TERRANE__V1__DATASET_SPEC__SOURCE__NOT_SET = 0,
   TERRANE__V1__DATASET_SPEC__SOURCE_VECTOR = 2,
-  TERRANE__V1__DATASET_SPEC__SOURCE_RASTER = 6
+  TERRANE__V1__DATASET_SPEC__SOURCE_RASTER = 6,
+  TERRANE__V1__DATASET_SPEC__SOURCE_RASTER_COLLECTION = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__DATASET_SPEC__SOURCE__CASE)
 } Terrane__V1__DatasetSpec__SourceCase;
 
@@ -300,6 +322,7 @@ struct  Terrane__V1__DatasetSpec
   union {
     Terrane__V1__VectorSource *vector;
     Terrane__V1__RasterSource *raster;
+    Terrane__V1__RasterCollectionSource *raster_collection;
   };
 };
 #define TERRANE__V1__DATASET_SPEC__INIT \
@@ -473,10 +496,13 @@ struct  Terrane__V1__ServedRaster
   ProtobufCBinaryData wmts_url;
   ProtobufCBinaryData preview_url;
   ProtobufCBinaryData download_url;
+  int32_t scene_count;
+  ProtobufCBinaryData scenes_url;
+  ProtobufCBinaryData mosaicjson_url;
 };
 #define TERRANE__V1__SERVED_RASTER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__served_raster__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, {0,NULL}, NULL, 0, 0,NULL, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, {0,NULL}, NULL, 0, 0,NULL, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0, {0,NULL}, {0,NULL} }
 
 
 typedef enum {
@@ -808,6 +834,25 @@ Terrane__V1__RasterSource *
                       const uint8_t       *data);
 void   terrane__v1__raster_source__free_unpacked
                      (Terrane__V1__RasterSource *message,
+                      ProtobufCAllocator *allocator);
+/* Terrane__V1__RasterCollectionSource methods */
+void   terrane__v1__raster_collection_source__init
+                     (Terrane__V1__RasterCollectionSource         *message);
+size_t terrane__v1__raster_collection_source__get_packed_size
+                     (const Terrane__V1__RasterCollectionSource   *message);
+size_t terrane__v1__raster_collection_source__pack
+                     (const Terrane__V1__RasterCollectionSource   *message,
+                      uint8_t             *out);
+size_t terrane__v1__raster_collection_source__pack_to_buffer
+                     (const Terrane__V1__RasterCollectionSource   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__RasterCollectionSource *
+       terrane__v1__raster_collection_source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__raster_collection_source__free_unpacked
+                     (Terrane__V1__RasterCollectionSource *message,
                       ProtobufCAllocator *allocator);
 /* Terrane__V1__CsvColumns methods */
 void   terrane__v1__csv_columns__init
@@ -1219,6 +1264,9 @@ typedef void (*Terrane__V1__VectorSource_Closure)
 typedef void (*Terrane__V1__RasterSource_Closure)
                  (const Terrane__V1__RasterSource *message,
                   void *closure_data);
+typedef void (*Terrane__V1__RasterCollectionSource_Closure)
+                 (const Terrane__V1__RasterCollectionSource *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__CsvColumns_Closure)
                  (const Terrane__V1__CsvColumns *message,
                   void *closure_data);
@@ -1295,6 +1343,8 @@ extern const ProtobufCEnumDescriptor    terrane__v1__operation_state__descriptor
 extern const ProtobufCMessageDescriptor terrane__v1__dataset_name__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__vector_source__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__raster_source__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__raster_collection_source__descriptor;
+extern const ProtobufCEnumDescriptor    terrane__v1__raster_collection_source__policy__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__csv_columns__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__metadata__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__vector_options__descriptor;

@@ -1,0 +1,220 @@
+"""Rasters: our process_raster task beside gdal_translate and rio cogeo, and a map tile beside TiTiler alone."""
+
+import math
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import requests
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+from . import programs
+from .core_path import scratch_schema
+from .ingest import CACHE, measured
+from .ingest import ours as task
+from .results import Results, versions
+
+ROUNDS = 5
+BUDGET_SECONDS = 600
+TILES = 300
+
+# side, bands, type, COG's creation options as ours chooses them, rio cogeo's profile
+CASES = {
+    "rgb": (10_000, 3, "uint8", ["COMPRESS=JPEG", "QUALITY=85"], "jpeg"),
+    "heights": (8_000, 1, "float32", ["COMPRESS=LERC_DEFLATE", "MAX_Z_ERROR=0.001"], "lerc_deflate"),
+    "spectral": (5_000, 4, "uint16", ["COMPRESS=DEFLATE", "PREDICTOR=YES"], "deflate"),
+}
+
+UNFAIR = [
+    "gdal_translate and rio cogeo do less: ours looks whether the source is what it was, takes the SHA-256 of the file, puts it on the disk "
+    "(fsync), opens it again and describes it. All of that is in ours' time; the pass that reads every pixel (validate_raster) is a task of its "
+    "own and a line of its own.",
+    "gdal_translate gets the creation options that ours chooses, and NUM_THREADS=ALL_CPUS as ours has (two). Its block cache is GDAL's default, a "
+    "twentieth of the memory; ours is 64 MiB.",
+    "rio cogeo runs its profile of the same codec with NUM_THREADS=ALL_CPUS, out of Python, with a newer GDAL (its wheel's). It makes an "
+    "intermediate file by its nature. Its quality and bounds are its profile's.",
+    "Our task runs as a worker runs it (assignment on standard input, reports on descriptor 3), without the limits on address space and niceness.",
+    "Tiles: both are one uvicorn process asked by one client over one connection, with the same tiles in the same order, alternating tile by "
+    "tile. Ours looks up the route in PostgreSQL for every request, checks the parameters, and says caching headers; TiTiler gets the path of the "
+    "file in the query.",
+]  # fmt: skip
+
+
+def main() -> int:
+    results = Results("raster", "Rasters", UNFAIR, {"rounds": ROUNDS, "tiles": TILES, "seed": 1})
+    with programs.installation() as (staged, place):
+        roots = [place / "sources"]
+        roots[0].mkdir()
+        sources = {name: source(name, roots[0], results) for name in CASES}
+        with programs.server(staged, place / "server", roots) as server:
+            scratch_schema(server)
+            for name, path in sources.items():
+                case(server, name, path, place, results)
+            tiles(server, "rgb", results)
+            return results.finish(versions(server))
+
+
+def case(server, name: str, path: Path, place: Path, results: Results) -> None:
+    # Once through the whole server: its planner writes the tasks' parameters.
+    server.ready(f"bench/{name}/v1", path, timeout=600)
+    parameters = {
+        job: server.value(
+            "SELECT j.parameters::text FROM coremachine.jobs j JOIN datasets.datasets d USING (operation_id) "
+            "WHERE j.job_type = %s AND d.resource_id = %s", job, name)
+        for job in ("validate_raster", "process_raster")
+    }  # fmt: skip
+    whole = server.value(
+        "SELECT extract(epoch FROM o.ended_at - o.created_at)::float8 FROM coremachine.operations o JOIN datasets.datasets d "
+        "USING (operation_id) WHERE d.resource_id = %s", name)  # fmt: skip
+    *_, options, profile = CASES[name]
+    creation = [word for option in [*options, "NUM_THREADS=ALL_CPUS", "BLOCKSIZE=512", "OVERVIEW_RESAMPLING=AVERAGE"] for word in ("-co", option)]
+    rio = [str(Path(sys.executable).with_name("rio")), "cogeo", "create", "--cog-profile", profile, "--overview-resampling", "average",
+        "--co", "NUM_THREADS=ALL_CPUS", "--quiet"]  # fmt: skip
+    runs: dict[str, list[dict]] = {"ours": [], "validation": [], "gdal_translate": [], "rio cogeo": []}
+    target = place / "peer.tif"
+    began = time.monotonic()
+    for number in range(ROUNDS):
+        if time.monotonic() - began > BUDGET_SECONDS / len(CASES):
+            results.say(f"{name}: time is up after {number} rounds")
+            break
+        runs["ours"].append(task(server, parameters["process_raster"], path, job_type="process_raster"))
+        Path("/tmp/raster.tif").unlink(missing_ok=True)
+        runs["gdal_translate"].append(measured(["gdal_translate", "-q", "-of", "COG", *creation, str(path), str(target)]))
+        target.unlink()
+        runs["rio cogeo"].append(measured([*rio, str(path), str(target)], cwd=place))
+        target.unlink()
+        runs["validation"].append(task(server, parameters["validate_raster"], path, job_type="validate_raster"))
+        results.say(f"{name} {number + 1}: " + ", ".join(f"{who} {list_[-1]['seconds']:.2f} s" for who, list_ in runs.items()))
+
+    def seconds(who: str) -> list[float]:
+        return [run["seconds"] for run in runs[who]]
+
+    fastest = min(("gdal_translate", "rio cogeo"), key=lambda who: statistics.median(seconds(who)))
+    for peer, suffix in (("gdal_translate", ""), ("rio cogeo", "_rio")):
+        results.add(f"raster_{name}{suffix}_seconds", "s", seconds("ours"), peer, seconds(peer),
+            must="ratio <= 1.05" if peer == fastest else "")  # fmt: skip
+        for key, unit in (("peak_mib", "MiB"), ("cpu_seconds", "s")):
+            results.add(f"raster_{name}{suffix}_{key}", unit, [run[key] for run in runs["ours"]], peer, [run[key] for run in runs[peer]])
+    results.add(f"raster_{name}_validation_seconds", "s", seconds("validation"))
+    results.add(f"raster_{name}_validation_peak_mib", "MiB", [run["peak_mib"] for run in runs["validation"]])
+    results.add(f"raster_{name}_create_to_ready", "s", [whole])
+
+
+def tiles(server, name: str, results: Results) -> None:
+    """The same tiles of the same file from both, by turns."""
+    record = server.record(f"bench/{name}/v1")
+    [served] = record["result"]["rasters"]
+    [(file,)] = server.rows("SELECT file FROM serving.rasters r JOIN serving.routes USING (dataset_pk, build) WHERE resource_id = %s", name)
+    path = server.data / "files" / file
+    port = _free_port()
+    alone = subprocess.Popen([sys.executable, "-m", "terrane_bench.titiler_alone", str(port)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert alone.stdout.readline().strip() == "ready"
+        _wait_for(port)
+        both = requests.Session(), requests.Session()
+        found: dict[str, list[float]] = {"ours": [], "theirs": []}
+        sizes = []
+        for z, x, y in _tiles_of(served["bbox"], TILES):
+            ours = served["tiles_url"].format(z=z, x=x, y=y)
+            theirs = f"http://127.0.0.1:{port}/tiles/WebMercatorQuad/{z}/{x}/{y}.png"
+            first = _timed(both[0], ours, {}, found["ours"])
+            second = _timed(both[1], theirs, {"url": str(path), "bidx": ["1", "2", "3"]}, found["theirs"])
+            assert first == second, "both draw the same"
+            sizes.append(len(first))
+        results.say(f"tiles: {len(sizes)} of {statistics.mean(sizes):,.0f} bytes")
+        for share in (50, 99):
+            cut = {who: statistics.quantiles(values, n=100)[share - 1] * 1000 for who, values in found.items()}
+            results.add(f"tile_p{share}", "ms", [cut["ours"]], "TiTiler alone", [cut["theirs"]], must="ratio <= 1.1")
+    finally:
+        alone.terminate()
+        alone.wait(10)
+
+
+def _timed(session: requests.Session, url: str, query: dict, into: list[float]) -> bytes:
+    began = time.perf_counter()
+    answer = session.get(url, params=query, timeout=30)
+    into.append(time.perf_counter() - began)
+    assert answer.status_code == 200, f"{url}: {answer.status_code} {answer.text[:200]}"
+    return answer.content
+
+
+def _tiles_of(box: dict, count: int) -> list[tuple[int, int, int]]:
+    """Tiles inside the raster, of every zoom it has several of, always the same."""
+    draw = np.random.default_rng(1)
+    chosen = []
+    while len(chosen) < count:
+        zoom = int(draw.integers(10, 15))
+        longitude = draw.uniform(box["west"] + 0.01, box["east"] - 0.01)
+        latitude = draw.uniform(box["south"] + 0.01, box["north"] - 0.01)
+        side = 2**zoom
+        y = int((1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2 * side)
+        chosen.append((zoom, int((longitude + 180) / 360 * side), y))
+    return chosen
+
+
+def _free_port() -> int:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return holder.getsockname()[1]
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit("TiTiler does not listen")
+
+
+# ------------------------------------------------------------------------------------------------------------- data
+
+
+def source(name: str, folder: Path, results: Results) -> Path:
+    """A tiled GeoTIFF without compression, always the same one; kept for the next run."""
+    side, bands, kind, *_ = CASES[name]
+    CACHE.mkdir(exist_ok=True)
+    kept = CACHE / f"{name}-{side}.tif"
+    if not kept.exists():
+        results.say(f"{name}: {side} x {side} x {bands} {kind} is drawn")
+        made = kept.with_suffix(".part")
+        with rasterio.open(
+            made, "w", driver="GTiff", width=side, height=side, count=bands, dtype=kind, crs="EPSG:25832",
+            transform=from_origin(500_000, 5_500_000, 10, 10), tiled=True, blockxsize=512, blockysize=512,
+        ) as file:  # fmt: skip
+            for y in range(0, side, 512):
+                rows = min(512, side - y)
+                file.write(_pixels(name, side, y, rows).astype(kind), window=Window(0, y, side, rows))
+            if name == "rgb":
+                file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+            if name == "heights":
+                file.units = ["m"]
+        made.rename(kept)
+    place = folder / kept.name
+    place.write_bytes(kept.read_bytes())
+    place.chmod(0o644)
+    return place
+
+
+def _pixels(name: str, side: int, y: int, rows: int) -> np.ndarray:
+    """Waves of several lengths and a little noise: as hard to compress as a landscape."""
+    draw = np.random.default_rng(y)
+    ys, xs = np.mgrid[y : y + rows, 0:side].astype("float32")
+    base = np.sin(xs / 211) * np.cos(ys / 173) + 0.5 * np.sin(xs / 37 + ys / 53) + 0.2 * np.sin(xs / 7) * np.sin(ys / 11)
+    if name == "heights":
+        return (base * 400 + 800 + draw.normal(0, 0.3, base.shape).astype("float32"))[np.newaxis]
+    bands = CASES[name][1]
+    scale, offset = (45, 120) if name == "rgb" else (2_000, 5_000)
+    noise = [draw.normal(0, scale / 30, base.shape).astype("float32") for _ in range(bands)]
+    return np.clip(np.stack([base * scale * (1 + band / 9) + offset + noise[band] for band in range(bands)]), 1, scale * 200)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+internal import JobTypes
+internal import TaskProtocol
+
+/// `stac_catalog_collection`: one STAC collection with an item for each scene. Pure: the documents are stored by publishing.
+enum StacCatalogCollectionHandler: TaskHandler {
+  static let version: Int32 = 1
+
+  static func run(_ context: TaskContext) throws -> String {
+    let parameters = try context.parameters(StacCatalogCollectionParameters.self)
+    let total = Int64(parameters.scenes.count)
+    var items: [String] = []
+    for scene in parameters.scenes {
+      try context.reporter.progress(
+        "catalog", unit: "scenes", done: Int64(items.count), total: total, message: "Describing the scenes")
+      var own = parameters.common
+      own.itemID = scene.id
+      own.title = "\(own.title): \(scene.id)"
+      own.file = scene.file
+      own.sourceSHA256 = scene.sourceSHA256
+      own.sourceCRS = scene.sourceCRS
+      items.append(try JSONText.encode(StacRaster(own, scene: scene.id).item))
+    }
+    let collection = try JSONText.encode(parameters.common.collection(bbox: parameters.bbox))
+    return try JSONText.encode(StacCollectionResult(collection: collection, items: items))
+  }
+}

@@ -1,0 +1,46 @@
+internal import Geospatial
+internal import JobTypes
+internal import TaskProtocol
+
+/// `create_mosaic`: a picture of all scenes on a few thousand pixels. From afar a tile would read every one of them.
+enum CreateMosaicHandler: TaskHandler {
+  static let version: Int32 = 1
+
+  /// Pixels of the overview's longer side.
+  private static let side = 4_096
+
+  static func run(_ context: TaskContext) throws -> String {
+    let parameters = try context.parameters(CreateMosaicParameters.self)
+    try context.reporter.progress("open", unit: "steps", done: 0, total: 1, message: "Laying the scenes together")
+    let mosaic = try RasterMosaic(paths: parameters.files.map { "\(parameters.filesRoot)/\($0)" })
+    var result = CreateMosaicResult(width: mosaic.width, height: mosaic.height, overview: nil)
+    if parameters.files.count > 1, max(mosaic.width, mosaic.height) > side {
+      result.overview = try overview(mosaic, parameters, context)
+    }
+    return try JSONText.encode(result)
+  }
+
+  private static func overview(
+    _ mosaic: RasterMosaic, _ parameters: CreateMosaicParameters, _ context: TaskContext
+  ) throws -> ProcessRasterResult {
+    let small = try mosaic.smaller(side: side)
+    let hasAlpha = small.bands.last?.colour == .alpha
+    guard let kind = RasterKind(rawValue: parameters.kind == "rgb" && hasAlpha ? "rgba" : parameters.kind) else {
+      throw ProblemReport(.parametersInvalid, "There is no kind of raster \(parameters.kind).")
+    }
+    var format = CloudOptimizedGeoTIFF(small, kind)
+    if (try? format.check(small)) == nil { format.compression = .deflate }
+    let path = context.assignment.scratchDirectory + "/" + RasterFile.scratchName
+    try ProcessRasterHandler.write(small, format, to: path, context.reporter)
+    let written = try RasterDataset(path: path)
+    let file = try SourceFiles(file: path)
+    let sha256 = try file.sha256 { (try? context.reporter.alive()) != nil }
+    try context.reporter.checkCancelled()
+    try ProcessRasterHandler.flush(path)
+    return try ProcessRasterResult(
+      file: RasterFile.scratchName, bytes: file.size, sha256: sha256,
+      raster: RasterDescription(written, kind: kind.rawValue, statistics: written.bands.map { _ in nil }),
+      compression: format.compression.rawValue, isLossy: format.isLossy(for: small),
+      resampling: format.resampling.rawValue, overviews: written.overviewSizes.count)
+  }
+}
