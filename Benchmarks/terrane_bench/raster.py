@@ -1,10 +1,12 @@
 """Rasters: our process_raster task beside gdal_translate and rio cogeo, and a map tile beside TiTiler alone."""
 
 import math
+import re
 import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,11 +21,15 @@ from . import programs
 from .core_path import scratch_schema
 from .ingest import CACHE, measured
 from .ingest import ours as task
+from .programs import CHECKOUT
 from .results import Results, versions
 
 ROUNDS = 5
 BUDGET_SECONDS = 600
 TILES = 300
+LARGE_ROUNDS = 2
+# 2.1 gigapixels of Natural Earth's picture, made larger.
+LARGE = (64_800, 32_400)
 
 # side, bands, type, COG's creation options as ours chooses them, rio cogeo's profile
 CASES = {
@@ -41,6 +47,8 @@ UNFAIR = [
     "rio cogeo runs its profile of the same codec with NUM_THREADS=ALL_CPUS, out of Python, with a newer GDAL (its wheel's). It makes an "
     "intermediate file by its nature. Its quality and bounds are its profile's.",
     "Our task runs as a worker runs it (assignment on standard input, reports on descriptor 3), without the limits on address space and niceness.",
+    "A large raster: ours is the whole job (its plan, claims and adoption among it), two tasks at a time, beside one gdal_translate that writes one file; the pass that reads every pixel before, and the small picture of all tiles after, are lines "
+    "of their own or in no line.",
     "Tiles: both are one uvicorn process asked by one client over one connection, with the same tiles in the same order, alternating tile by "
     "tile. Ours looks up the route in PostgreSQL for every request, checks the parameters, and says caching headers; TiTiler gets the path of the "
     "file in the query.",
@@ -48,7 +56,7 @@ UNFAIR = [
 
 
 def main() -> int:
-    results = Results("raster", "Rasters", UNFAIR, {"rounds": ROUNDS, "tiles": TILES, "seed": 1})
+    results = Results("raster", "Rasters", UNFAIR, {"rounds": ROUNDS, "tiles": TILES, "large_rounds": LARGE_ROUNDS, "seed": 1})
     with programs.installation() as (staged, place):
         roots = [place / "sources"]
         roots[0].mkdir()
@@ -58,6 +66,7 @@ def main() -> int:
             for name, path in sources.items():
                 case(server, name, path, place, results)
             tiles(server, "rgb", results)
+            large(server, roots[0], place, results)
             return results.finish(versions(server))
 
 
@@ -105,6 +114,61 @@ def case(server, name: str, path: Path, place: Path, results: Results) -> None:
     results.add(f"raster_{name}_validation_seconds", "s", seconds("validation"))
     results.add(f"raster_{name}_validation_peak_mib", "MiB", [run["peak_mib"] for run in runs["validation"]])
     results.add(f"raster_{name}_create_to_ready", "s", [whole])
+
+
+def large(server, folder: Path, place: Path, results: Results) -> None:
+    """A picture of 2.1 gigapixels: our tiles on all processors beside one gdal_translate, by turns."""
+    path = large_source(folder, results)
+    runs: dict[str, list[float]] = {"ours": [], "mosaic": [], "peer": [], "peer with all processors": []}
+    peaks: list[float] = []
+    for number in range(LARGE_ROUNDS):
+        sampler = Peaks(server)
+        server.ready(f"bench/large/v{number}", path, timeout=1800)
+        peaks.append(sampler.stop())
+        spans = dict(server.rows(
+            "SELECT j.job_type, extract(epoch FROM j.ended_at - j.started_at)::float8 FROM coremachine.jobs j"
+            " JOIN datasets.datasets d ON d.operation_id = j.operation_id WHERE d.resource_id = 'large' AND d.version_id = %s",
+            f"v{number}"))  # fmt: skip
+        runs["ours"].append(spans["process_large_raster"])
+        runs["mosaic"].append(spans["create_mosaic"])
+        server.cli("delete", f"bench/large/v{number}", "--purge")
+        for who, threads in (("peer", "1"), ("peer with all processors", "ALL_CPUS")):
+            target = place / "large.tif"
+            run = measured(["gdal_translate", "-q", "-of", "COG", "-co", "COMPRESS=JPEG", "-co", "QUALITY=85", "-co", f"NUM_THREADS={threads}",
+                "-co", "OVERVIEW_RESAMPLING=AVERAGE", "-co", "BIGTIFF=IF_SAFER", str(path), str(target)])  # fmt: skip
+            runs[who].append(run["seconds"])
+            target.unlink()
+        results.say(f"large {number + 1}: " + ", ".join(f"{who} {list_[-1]:.1f} s" for who, list_ in runs.items()) + f", {peaks[-1]:.0f} MiB")
+    results.add("large_raster_seconds", "s", runs["ours"], "gdal_translate, NUM_THREADS=1", runs["peer"], must="ratio <= 0.8")
+    results.add("large_raster_seconds_all", "s", runs["ours"], "gdal_translate, NUM_THREADS=ALL_CPUS", runs["peer with all processors"])
+    results.add("large_raster_mosaic_seconds", "s", runs["mosaic"])
+    results.add("large_raster_child_peak_mib", "MiB", peaks, must="ours <= 1536")
+
+
+class Peaks:
+    """The most memory any task process of a server had, looked at while they run."""
+
+    def __init__(self, server):
+        self._server = server
+        self._most = 0.0
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._ends.wait(0.1):
+            for task in self._server.tasks:
+                try:
+                    status = Path(f"/proc/{task.pid}/status").read_text()
+                except OSError:
+                    continue
+                if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+                    self._most = max(self._most, int(found[1]) / 1024)
+
+    def stop(self) -> float:
+        self._ends.set()
+        self._thread.join()
+        return self._most
 
 
 def tiles(server, name: str, results: Results) -> None:
@@ -196,6 +260,24 @@ def source(name: str, folder: Path, results: Results) -> Path:
                 file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
             if name == "heights":
                 file.units = ["m"]
+        made.rename(kept)
+    place = folder / kept.name
+    place.write_bytes(kept.read_bytes())
+    place.chmod(0o644)
+    return place
+
+
+def large_source(folder: Path, results: Results) -> Path:
+    CACHE.mkdir(exist_ok=True)
+    kept = CACHE / f"earth-{LARGE[0]}.tif"
+    if not kept.exists():
+        results.say(f"{LARGE[0]} x {LARGE[1]} pixels of the earth are drawn")
+        made = kept.with_suffix(".part.tif")
+        subprocess.run(
+            ["gdal_translate", "-q", "-r", "bilinear", "-outsize", str(LARGE[0]), str(LARGE[1]), "-co", "TILED=YES", "-co", "COMPRESS=JPEG",
+             "-co", "PHOTOMETRIC=YCBCR", "-co", "BIGTIFF=YES", str(CHECKOUT / ".setup/data/natural-earth.tif"), str(made)],
+            check=True,
+        )  # fmt: skip
         made.rename(kept)
     place = folder / kept.name
     place.write_bytes(kept.read_bytes())

@@ -175,10 +175,14 @@ def test_a_file_that_cannot_be_used_fails_a_strict_collection_and_is_named(serve
 def test_a_tolerant_collection_leaves_it_out_with_a_warning(server: Server, folder: Path, name: str):
     scenes(folder, 2, 1)
     broken(folder)
+    for empty, content in (("empty.tif", b""), ("text.tif", b"no raster")):
+        (folder / empty).write_bytes(content)
+        (folder / empty).chmod(0o644)
     record = server.ready(name, f"{folder}/*.tif", "--tolerant")
-    assert [(w["reason"], w["count"]) for w in record["warnings"]] == [("FILE_REJECTED", 1)]
+    assert [(w["reason"], w["count"]) for w in record["warnings"]] == [("FILE_REJECTED", 3)]
     assert record["result"]["rasters"][0]["scene_count"] == 2
-    assert "scene_z.tif" in server.cli("log", name).out
+    told = server.cli("log", name).out
+    assert all(word in told for word in ("scene_z.tif", "empty.tif", "SOURCE_EMPTY", "text.tif", "SOURCE_CORRUPT"))
 
 
 MISMATCHES = {

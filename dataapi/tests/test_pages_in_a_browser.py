@@ -49,3 +49,16 @@ def test_a_raster_is_on_the_map_and_tells_its_values(chromium, local, width):
         popup = visit.page.locator(".maplibregl-popup td")
         popup.first.wait_for(timeout=10_000)
         assert popup.count() == 2 and popup.first.inner_text().replace(".0", "").isdigit()
+
+
+def test_a_mosaic_is_on_the_map_over_the_antimeridian_too(chromium, local):
+    with browser.visit(chromium) as go:
+        visit = go(f"{local.url}/api/data/pieces/picture/v1/").wait_for_map()
+        assert visit.overflows() <= 0
+        assert visit.page.get_by_role("link", name="far-west", exact=True).count() == 1
+        box = visit.page.locator("[data-map]").bounding_box()
+        at = visit.page.evaluate("() => document.querySelector('[data-map]').map.project([5, 5])")
+        visit.page.mouse.click(box["x"] + at["x"], box["y"] + at["y"])
+        value = visit.page.locator(".maplibregl-popup td")
+        value.first.wait_for(timeout=10_000)
+        assert value.first.inner_text() == "40"

@@ -18,10 +18,10 @@ enum CollectionProbe {
     var ids: Set<String> = []
     var parts: [SourcePart] = []
     for source in sources {
-      let found = try RasterSource(SourceAddress(source, allowedRoots: roots))
-      let pin = SourcePin(found.files)
-      files.append(CollectionFile(id: id(found.files.parts[0].name, unlike: &ids), source: source, pin: pin))
-      parts += found.files.parts.map { SourcePart(name: $0.path, size: $0.size, mtimeNs: $0.mtimeNs) }
+      let found = try Self.files(SourceAddress(source, allowedRoots: roots))
+      let pin = SourcePin(found)
+      files.append(CollectionFile(id: id(found.parts[0].name, unlike: &ids), source: source, pin: pin))
+      parts += found.parts.map { SourcePart(name: $0.path, size: $0.size, mtimeNs: $0.mtimeNs) }
       try context.reporter.progress(
         "list", unit: "files", done: Int64(files.count), total: Int64(sources.count), message: "Looking at the files")
     }
@@ -29,6 +29,13 @@ enum CollectionProbe {
       pin: SourcePin(
         size: parts.reduce(0) { $0 + $1.size }, mtimeNs: parts.map(\.mtimeNs).max() ?? 0, parts: parts),
       driver: "GTiff", route: "raster_collection", layers: [], allLayers: [], versions: .current, files: files)
+  }
+
+  /// What is pinned of a file. What is no raster is told of by the task that looks into it, with all others that are none.
+  private static func files(_ address: SourceAddress) throws -> SourceFiles {
+    do { return try RasterSource(address).files } catch
+      where [.sourceEmpty, .sourceCorrupt, .formatUnsupported].contains(error.code)
+    { return try SourceFiles(file: address.path) }
   }
 
   /// A file's name without its ending, of letters, digits, `.`, `_` and `-` only; with a number where it was taken.

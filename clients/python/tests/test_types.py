@@ -36,3 +36,18 @@ def test_a_user_is_told_the_types(tmp_path: Path) -> None:
     assert "DatasetStatus | None" in said or "Union[terrane.v1.dataset_pb2.DatasetStatus, None]" in said
     assert 'Argument 1 to "create" of "Client" has incompatible type "int"' in said
     assert said.count("error:") == 1
+
+
+def test_specs_of_rasters(tmp_path):
+    import terrane
+    from terrane.v1.dataset_pb2 import DATASET_TYPE_RASTER, DATASET_TYPE_RASTER_COLLECTION, RasterCollectionSource
+
+    one = terrane.raster(tmp_path / "a b.tif", crs="EPSG:4326", title="One")
+    assert (one.type, one.raster.url, one.metadata.title) == (DATASET_TYPE_RASTER, (tmp_path / "a b.tif").as_uri(), "One")
+    many = terrane.raster_collection(f"{tmp_path}/year 1/*.tif", tolerant=True)
+    assert many.type == DATASET_TYPE_RASTER_COLLECTION
+    assert many.raster_collection.pattern == f"file://{tmp_path}/year%201/*.tif"
+    assert many.raster_collection.policy == RasterCollectionSource.POLICY_TOLERANT
+    listed = terrane.raster_collection([tmp_path / "a.tif", "file:///b.tif"])
+    assert list(listed.raster_collection.urls) == [(tmp_path / "a.tif").as_uri(), "file:///b.tif"]
+    assert listed.raster_collection.policy == RasterCollectionSource.POLICY_STRICT and not listed.raster_collection.pattern
