@@ -225,8 +225,10 @@ def test_a_new_build_has_what_the_folder_has_now(server: Server, folder: Path, n
     assert len(server.get(record["result"]["stac_item_url"]).json()["features"]) == 1
 
 
-def test_a_killed_task_costs_only_its_own_file(victim: Server, sources: Path, name: str):
-    folder = sources / "kept-scenes"
+@pytest.fixture(scope="module")
+def slow_scenes(sources: Path) -> Path:
+    """A folder of scenes that take seconds."""
+    folder = sources / "slow-scenes"
     folder.mkdir()
     folder.chmod(0o755)
     for number in range(8):
@@ -234,7 +236,11 @@ def test_a_killed_task_costs_only_its_own_file(victim: Server, sources: Path, na
             folder / f"s{number}.tif", rasters.noise(2_500, 3), colours=RGB, photometric="RGB",
             transform=from_origin(500_000 + number * 25_000, 5_500_000, 10, 10), tiled=True,
         )  # fmt: skip
-    watcher = victim.begin(name, f"{folder}/*.tif", "--timeout", "300")
+    return folder
+
+
+def test_a_killed_task_costs_only_its_own_file(victim: Server, slow_scenes: Path, name: str):
+    watcher = victim.begin(name, f"{slow_scenes}/*.tif", "--timeout", "300")
     present = "SELECT identifier FROM coremachine.ledger WHERE kind = 'file' AND state = 'PRESENT'"
     until(lambda: len(victim.rows(present)) >= 2, "two files are done", 120, every=0.02)
     done = {victim.data / "files" / file for (file,) in victim.rows(present)}
@@ -247,10 +253,9 @@ def test_a_killed_task_costs_only_its_own_file(victim: Server, sources: Path, na
     victim.wait_until_clean()
 
 
-def test_a_cancelled_collection_leaves_nothing(victim: Server, sources: Path, name: str):
-    folder = sources / "kept-scenes"
+def test_a_cancelled_collection_leaves_nothing(victim: Server, slow_scenes: Path, name: str):
     before = set((victim.data / "files").rglob("*.tif"))
-    watcher = victim.begin(name, f"{folder}/*.tif")
+    watcher = victim.begin(name, f"{slow_scenes}/*.tif")
     until(lambda: set((victim.data / "files").rglob("*.tif")) - before, "a file is done", 120, every=0.02)
     children = victim.tasks
     assert victim.cli("cancel", name).code == 0
