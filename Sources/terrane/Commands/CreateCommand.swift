@@ -143,9 +143,14 @@ struct CreateCommand: AsyncParsableCommand {
     }
   }
 
-  /// A path with wildcards in its last part.
+  /// Wildcards in the last part of a raster's path, unless a file is really called that.
   private var isPattern: Bool {
-    sources.count == 1 && (sources[0].split(separator: "/").last ?? "").contains { "*?[".contains($0) }
+    guard sources.count == 1, (sources[0].split(separator: "/").last ?? "").contains(where: { "*?[".contains($0) })
+    else {
+      return false
+    }
+    let isRaster = type.map { $0.lowercased().hasPrefix("raster") } ?? RasterArguments.isRaster(sources[0])
+    return isRaster && !FileManager.default.fileExists(atPath: sources[0])
   }
 
   private func spec(_ urls: [String]) throws -> DatasetSpec {
