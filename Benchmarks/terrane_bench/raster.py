@@ -235,7 +235,7 @@ def _wait_for(port: int) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.05)  # Between two tries of a port that will open; nothing is measured yet.
     raise SystemExit("TiTiler does not listen")
 
 
