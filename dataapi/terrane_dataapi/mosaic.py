@@ -17,20 +17,21 @@ from morecantile import TileMatrixSet
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 from rio_tiler import errors as rio_errors
-from rio_tiler.constants import WEB_MERCATOR_TMS, WGS84_CRS
+from rio_tiler.constants import WGS84_CRS
 from rio_tiler.io import Reader
 from rio_tiler.mosaic.backend import BaseBackend
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from titiler.core.resources.enums import ImageType
-from titiler.mosaic.extensions.wmts import wmtsExtension
+from titiler.mosaic.extensions.wmts import jinja2_env, wmtsExtension
 from titiler.mosaic.factory import MosaicTilerFactory
 
 from . import __version__, mosaic_json, pages, problems, raster_parameters, rendering
 from .pages import extents
 from .problems import Problem
-from .raster import COG, TILE_MATRIX_SETS, as_link, documentation, nothing_here, path_of
+from .raster import COG, as_link, documentation, nothing_here, path_of
 from .registry import Registry, Route, Scene
+from .tile_sets import TILE_MATRIX_SETS, WHOLE_WORLD, Capabilities, ClippedExtent, RasterReader
 
 # Builds whose scenes are kept in memory.
 _KEPT = 64
@@ -67,6 +68,12 @@ class Mosaic:
     overview: tuple[Scene, str] | None
     bbox: tuple[float, float, float, float]
 
+    @property
+    def finest(self) -> str:
+        """The file whose pixels say how far a map can be zoomed in. Scenes may differ."""
+        _, path = min(self.scenes, key=lambda one: _degrees_per_pixel(one[0]))
+        return path
+
     def within(self, west: float, south: float, east: float, north: float) -> list[Asset]:
         """The scenes that touch a box of degrees."""
         wanted = extents([_around(west), south, _around(east), north]) if east - west < 360 else [[-180, south, 180, north]]
@@ -80,10 +87,15 @@ class Mosaic:
         """What is read for a picture of a box, `pixels` wide: scenes, or the small picture where that is fine enough."""
         if self.overview is not None:
             scene, path = self.overview
-            across = (scene.bbox[2] - scene.bbox[0]) % 360 or 360
-            if (east - west) / pixels >= across / scene.width:
+            if (east - west) / pixels >= _degrees_per_pixel(scene):
                 return [Asset("overview", path)]
         return self.within(west, south, east, north)
+
+
+def _degrees_per_pixel(scene: Scene) -> float:
+    """A pixel's width, also in a scene across the antimeridian."""
+    west, _, east, _ = scene.bbox
+    return (east - west if west < east else east - west + 360) / scene.width
 
 
 def _around(longitude: float) -> float:
@@ -97,26 +109,25 @@ def _meet(a: list[float], b: list[float]) -> bool:
 @lru_cache(maxsize=256)
 def _zooms(path: str, tms_id: str) -> tuple[int, int]:
     """Zooms of a scene's pixels and of its smallest overview. A file never changes."""
-    with Reader(path, tms=TILE_MATRIX_SETS.get(tms_id)) as file:
+    with RasterReader(path, tms=TILE_MATRIX_SETS.get(tms_id)) as file:
         return file.minzoom, file.maxzoom
 
 
 @attr.s
-class SceneBackend(BaseBackend):
+class SceneBackend(ClippedExtent, BaseBackend):
     """rio-tiler's mosaic over the scenes of the routes registry."""
 
     input: Mosaic = attr.ib()
-    tms: TileMatrixSet = attr.ib(default=WEB_MERCATOR_TMS)
+    tms: TileMatrixSet = attr.ib(default=WHOLE_WORLD)
     reader: type[Reader] = attr.ib(default=SceneReader)
     reader_options: dict = attr.ib(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.bounds = self.input.bbox
         self.crs = WGS84_CRS
-        identifier = self.tms.id or "WebMercatorQuad"
-        first = _zooms(self.input.scenes[0][1], identifier)
-        self.maxzoom = first[1]
-        self.minzoom = _zooms(self.input.overview[1], identifier)[0] if self.input.overview else first[0]
+        self.minzoom, self.maxzoom = _zooms(self.input.finest, self.tms.id)
+        if self.input.overview is not None:
+            self.minzoom, _ = _zooms(self.input.overview[1], self.tms.id)
 
     def assets_for_tile(self, x: int, y: int, z: int, **_: Any) -> list[Asset]:
         west, south, east, north = self.tms.bounds(x, y, z)
@@ -166,7 +177,7 @@ class MosaicApplication:
             add_part=True,
             add_statistics=True,
             templates=pages.TEMPLATES,
-            extensions=[wmtsExtension(layer_identifier_provider=lambda _: "mosaic")],
+            extensions=[wmtsExtension(templates=Capabilities(env=jinja2_env), layer_identifier_provider=lambda _: "mosaic")],
         )
         self._factory = factory
         app.include_router(self._own(), dependencies=[Depends(raster_parameters.check)])
@@ -254,7 +265,7 @@ class MosaicApplication:
         def mosaicjson(request: Request) -> Response:
             """The scenes as MosaicJSON 0.0.3, for other tile servers."""
             mosaic = mosaic_of(request)
-            low, high = _zooms(mosaic.scenes[0][1], "WebMercatorQuad")
+            low, high = _zooms(mosaic.finest, "WebMercatorQuad")
             here = str(request.base_url).rstrip("/")
             scenes = [(scene, f"{here}/scenes/{scene.id}.tif") for scene, _ in mosaic.scenes]
             return JSONResponse(mosaic_json.of(request.state.route.title, scenes, low, high))

@@ -10,24 +10,22 @@ os.environ.update(
     GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX="128", GDAL_NUM_THREADS="1", PROJ_NETWORK="OFF", VSI_CACHE="FALSE"
 )
 
-import morecantile  # noqa: E402
 from fastapi import APIRouter, Depends, FastAPI, Query, Request  # noqa: E402
 from fastapi.responses import FileResponse  # noqa: E402
-from morecantile.defaults import TileMatrixSets  # noqa: E402
 from rio_tiler import errors as rio_errors  # noqa: E402
 from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 from titiler.core.factory import TilerFactory  # noqa: E402
-from titiler.extensions.wmts import wmtsExtension  # noqa: E402
+from titiler.extensions.wmts import jinja2_env, wmtsExtension  # noqa: E402
 
 from . import __version__, openapi, pages, problems, raster_parameters, rendering  # noqa: E402
 from .problems import Problem  # noqa: E402
 from .registry import Route, ServedRaster  # noqa: E402
+from .tile_sets import TILE_MATRIX_SETS, Capabilities, RasterReader  # noqa: E402
 
 log = logging.getLogger("terrane.dataapi")
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-TILE_MATRIX_SETS = TileMatrixSets({name: morecantile.tms.get(name) for name in ("WebMercatorQuad", "WorldCRS84Quad")})
 
 
 def served_raster(request: Request) -> ServedRaster:
@@ -68,14 +66,15 @@ class RasterApplication:
         # Before TiTiler's: the first route that matches answers.
         app.include_router(self._own())
         factory = TilerFactory(
+            reader=RasterReader,
             path_dependency=file_of,
             process_dependency=raster_parameters.algorithm,
             render_func=raster_parameters.render,
             supported_tms=TILE_MATRIX_SETS,
             add_viewer=False,
             templates=pages.TEMPLATES,
-            # The default tells where the file lies.
-            extensions=[wmtsExtension(layer_identifier_provider=lambda _: "raster")],
+            # The default identifier tells where the file lies.
+            extensions=[wmtsExtension(templates=Capabilities(env=jinja2_env), layer_identifier_provider=lambda _: "raster")],
         )
         app.include_router(factory.router, tags=["Raster"], dependencies=[Depends(raster_parameters.check)])
         problems.install(app, pages.problem_page)

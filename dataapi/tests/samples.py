@@ -15,6 +15,8 @@ PREVIEW_TOKEN = "5e" * 32
 PLACES = ("default", "places", "cities", "v1.0", 1, 10)
 HILLS = ("default", "hills", "heights", "v1", 3, 30)
 PIECES = ("default", "pieces", "picture", "v1", 4, 40)
+WORLD = ("default", "world", "picture", "v1", 5, 50)
+HALVES = ("default", "halves", "picture", "v1", 6, 60)
 MIXED = ("survey-2", "field.work", "site_A", "2025-01", 2, 20)
 
 _PLACES = """
@@ -158,21 +160,46 @@ def publish_mosaic(admin: psycopg.Connection, files: Path) -> None:
         whole[:, int(west) + 180 : int(west) + 190] = value
     rows.append(("~overview", -180.0, whole, 1.0, "overview"))
     for position, (name, west, pixels, size, role) in enumerate(rows):
-        file = f"4/40/{position + 1}-1.tif"
-        (files / file).parent.mkdir(parents=True, exist_ok=True)
-        with rasterio.open(
-            files / file, "w", driver="GTiff", count=1, height=pixels.shape[0], width=pixels.shape[1], dtype="uint8", crs="EPSG:4326",
-            transform=from_origin(west, 10, size, size), nodata=0,
-        ) as made:  # fmt: skip
-            made.write(pixels, 1)
-        band = {"type": "uint8", "colour": "gray", "unit": "", "description": ""}
-        details = {
-            "raster": {"width": pixels.shape[1], "height": pixels.shape[0], "kind": "continuous", "crs": "EPSG:4326", "bands": [band]},
-            "rendering": {"bands": [1]},
-        }
-        item = None if role else json.dumps({"type": "Feature", "id": name, "properties": {}, "assets": {}})
-        bounds = [west, 0.0, west + pixels.shape[1] * size, 10.0]
-        admin.execute(
-            "INSERT INTO serving.rasters VALUES (4, 40, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (name, position, name, file, (files / file).stat().st_size, bounds, json.dumps(details), role, item),
-        )
+        scene(admin, files, PIECES, position, name, pixels, (west, 10.0), size, role)
+
+
+def publish_world(admin: psycopg.Connection, files: Path) -> None:
+    """A raster and a mosaic of the whole world, bright in the north. The mosaic's upper scene has the larger pixels."""
+    for of, kind in ((WORLD, "raster"), (HALVES, "mosaic")):
+        route(admin, of, [], title=f"World, a {kind}")
+        admin.execute("UPDATE serving.routes SET kind = %s WHERE dataset_pk = %s", (kind, of[4]))
+    scene(admin, files, WORLD, 0, "raster", north_and_south(720, 1440), (-180.0, 90.0), 0.25)
+    scene(admin, files, HALVES, 0, "west", north_and_south(180, 180), (-180.0, 90.0), 1.0)
+    scene(admin, files, HALVES, 1, "east", north_and_south(720, 720), (0.0, 90.0), 0.25)
+
+
+def north_and_south(height: int, width: int) -> np.ndarray:
+    return np.repeat(np.array([200, 100], "uint8"), height // 2)[:, None].repeat(width, 1)
+
+
+def scene(
+    admin: psycopg.Connection, files: Path, of: tuple, position: int, name: str, pixels: np.ndarray,
+    corner: tuple[float, float], size: float, role: str | None = None,
+) -> None:  # fmt: skip
+    """A file of degrees, `size` a pixel, whose upper left `corner` is told, and its row of serving.rasters."""
+    pk, build = of[4:]
+    west, north = corner
+    height, width = pixels.shape
+    file = f"{pk}/{build}/{position + 1}-1.tif"
+    (files / file).parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(
+        files / file, "w", driver="GTiff", count=1, height=height, width=width, dtype="uint8", crs="EPSG:4326",
+        transform=from_origin(west, north, size, size), nodata=0,
+    ) as made:  # fmt: skip
+        made.write(pixels, 1)
+    band = {"type": "uint8", "colour": "gray", "unit": "", "description": ""}
+    details = {
+        "raster": {"width": width, "height": height, "kind": "continuous", "crs": "EPSG:4326", "bands": [band]},
+        "rendering": {"bands": [1]},
+    }
+    item = None if role else json.dumps({"type": "Feature", "id": name, "properties": {}, "assets": {}})
+    bounds = [west, north - height * size, west + width * size, north]
+    admin.execute(
+        "INSERT INTO serving.rasters VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (pk, build, name, position, name, file, (files / file).stat().st_size, bounds, json.dumps(details), role, item),
+    )

@@ -5,6 +5,7 @@ import io
 import pytest
 import rasterio
 from terrane_dataapi import mosaic_json
+from terrane_dataapi.mosaic import Mosaic
 from terrane_dataapi.registry import Scene
 
 PIECES = "/api/data/pieces/picture/v1"
@@ -81,3 +82,10 @@ def test_mosaic_json_has_each_scene_where_it_lies():
     assert told["bounds"] == [-180, -10, 180, 10] and told["quadkey_zoom"] == 1 and told["maxzoom"] == 5
     # An index stays readable, however fine the pixels are.
     assert len(mosaic_json.of("name", scenes, 20, 22)["tiles"]) <= 20_000
+
+
+def test_the_finest_scene_has_the_smallest_pixels_also_beside_one_across_the_antimeridian():
+    boxes = {"large": ([0.0, 0.0, 10.0, 10.0], 1000), "small": ([0.0, 0.0, 1.0, 1.0], 400), "over": ([179.0, 0.0, -179.0, 1.0], 400)}
+    scenes = tuple((Scene(name, "", 1, box, None, width, width), name) for name, (box, width) in boxes.items())
+    assert Mosaic(scenes, None, (-180, 0, 180, 10)).finest == "small"
+    assert Mosaic((scenes[0], scenes[2]), None, (-180, 0, 180, 10)).finest == "over"

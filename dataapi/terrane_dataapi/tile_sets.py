@@ -1,0 +1,70 @@
+"""The tile sets that maps are served in, and how much of a dataset each of them shows.
+
+Web Mercator ends at 85.0511° north and south. A client that is told of more takes it at its word: GDAL's WMTS driver makes a world
+that reaches the poles twelve times as tall as it is, and asks for tiles that cannot be.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import attr
+import morecantile
+from morecantile import TileMatrixSet
+from morecantile.defaults import TileMatrixSets
+from rasterio.crs import CRS
+from rasterio.warp import calculate_default_transform
+from rio_tiler.io import Reader
+from rio_tiler.types import BBox
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
+
+TILE_MATRIX_SETS = TileMatrixSets({name: morecantile.tms.get(name) for name in ("WebMercatorQuad", "WorldCRS84Quad")})
+# Of what is about no tile set in particular: it ends nowhere before the poles.
+WHOLE_WORLD: TileMatrixSet = TILE_MATRIX_SETS.get("WorldCRS84Quad")
+
+_BOXES = {name: TILE_MATRIX_SETS.get(name).bbox for name in TILE_MATRIX_SETS.list()}
+
+
+def clipped(bounds: BBox, tile_set: str) -> BBox:
+    """What a tile set shows of a box of degrees. Every longitude has a tile, so these stay."""
+    west, south, east, north = bounds
+    low, high = _BOXES[tile_set].bottom, _BOXES[tile_set].top
+    return west, min(max(south, low), high), east, min(max(north, low), high)
+
+
+class ClippedExtent:
+    """Mixin of rio-tiler's readers: in a document of a tile set, the extent is what the tile set shows."""
+
+    tms: TileMatrixSet
+
+    def get_geographic_bounds(self, crs: CRS) -> BBox:
+        bounds: BBox = super().get_geographic_bounds(crs)  # type: ignore[misc]
+        # Any other system was asked for by its name, and need not count in degrees.
+        return clipped(bounds, self.tms.id) if crs == self.tms.rasterio_geographic_crs else bounds
+
+
+@attr.s
+class RasterReader(ClippedExtent, Reader):
+    """rio-tiler's reader of a raster's file."""
+
+    tms: TileMatrixSet = attr.ib(default=WHOLE_WORLD)
+
+    @cached_property
+    def _dst_geom_in_tms_crs(self) -> tuple:
+        """Pixels in the tile set's system, by which rio-tiler tells the zooms."""
+        # With Web Mercator's pole among them they count as far larger: a world of 1 km a pixel would end at zoom 4, not 7.
+        west, south, east, north = self.bounds
+        _, low, _, high = clipped(self.bounds, self.tms.id)
+        rows = round(self.height * (high - low) / (north - south))
+        if not self.crs.is_geographic or rows in (0, self.height):
+            return super()._dst_geom_in_tms_crs
+        return calculate_default_transform(self.crs, self.tms.rasterio_crs, self.width, rows, west, low, east, high)
+
+
+class Capabilities(Jinja2Templates):
+    """TiTiler's template of WMTS capabilities. It is given one extent for all layers, and each layer has one tile set."""
+
+    def TemplateResponse(self, request: Request, name: str, context: dict[str, Any], **more: Any) -> Response:
+        layers = [{**layer, "bbox": clipped(layer["bbox"], layer["tms_identifier"])} for layer in context["layers"]]
+        return super().TemplateResponse(request, name, {**context, "layers": layers}, **more)
