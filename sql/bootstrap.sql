@@ -32,7 +32,8 @@ CREATE SCHEMA IF NOT EXISTS data AUTHORIZATION terrane_server;
 
 GRANT USAGE ON SCHEMA coremachine, datasets, serving TO terrane_server;
 GRANT USAGE ON SCHEMA serving, data TO terrane_dataapi;
-GRANT USAGE ON SCHEMA data TO terrane_task;
+-- Of serving a task reads one view: the files of the datasets that its mosaic is made of.
+GRANT USAGE ON SCHEMA serving, data TO terrane_task;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE terrane_owner IN SCHEMA coremachine, datasets, serving
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO terrane_server;

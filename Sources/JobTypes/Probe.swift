@@ -9,7 +9,8 @@ public struct ProbeParameters: Codable, Sendable, Equatable {
   /// Character encoding of text, for instance `ISO-8859-1`; nil: what the format says.
   public var encoding: String?
   public var csv: CSVOptions?
-  /// `raster`: the source is read as one; `raster_collection`: it is a pattern, or the first of several; nil: vectors.
+  /// `raster`: the source is read as one; `raster_collection`: it is a pattern, or the first of several; `mosaic`: there is none,
+  /// the mosaic is made of datasets; nil: vectors.
   public var expects: String?
   /// Of a collection: further sources, or all where `source` is empty.
   public var more: [String]?
@@ -33,7 +34,7 @@ public struct ProbeResult: Codable, Sendable, Equatable {
   public var pin: SourcePin
   /// GDAL's short driver name, for instance `GPKG`.
   public var driver: String
-  /// `vector`, `raster` or `raster_collection`; later `large_raster`: which chain the planner takes.
+  /// `vector`, `raster`, `raster_collection` or `mosaic`.
   public var route: String
   /// Layers that are to be loaded, in order.
   public var layers: [ProbedLayer]

@@ -97,8 +97,11 @@ public struct CatalogScene: Codable, Sendable, Equatable {
   public var file: ProcessRasterResult
   public var sourceSHA256: String
   public var sourceCRS: String
+  /// Of a mosaic over datasets: the STAC item its dataset has of it, which it keeps all of but where it is found.
+  public var item: String?
 
-  public init(id: String, file: ProcessRasterResult, sourceSHA256: String, sourceCRS: String) {
+  public init(id: String, file: ProcessRasterResult, sourceSHA256: String, sourceCRS: String, item: String? = nil) {
+    self.item = item
     self.id = id
     self.file = file
     self.sourceSHA256 = sourceSHA256

@@ -11,6 +11,8 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
   case sourceOutsideRoots = "SOURCE_OUTSIDE_ROOTS"
   /// The scheme of the address is not served (yet).
   case sourceSchemeUnsupported = "SOURCE_SCHEME_UNSUPPORTED"
+  /// Datasets a mosaic is to be made of are not served, or no rasters; which is in the details.
+  case membersNotReady = "MEMBERS_NOT_READY"
   /// The address is no valid URL of its scheme.
   case sourceInvalid = "SOURCE_INVALID"
   /// The file has no bytes.

@@ -22,6 +22,7 @@ public struct DatasetHandlers: DatasetServiceServer {
       try access.check(context.principal, namespace: identity.namespace)
       let spec = try DatasetSpec(request.spec)
       for url in spec.sourceURLs { try policy.check(url, field: spec.sourceField) }
+      for member in spec.raster?.members ?? [] { try access.check(context.principal, namespace: member.namespace) }
       let (record, created) = try await registry.create(identity, spec, caller(context, request))
       let notices = created || !record.state.isServed ? [] : try await notices(about: record)
       return CreateDatasetResponse(dataset: dataset(record), created: created, notices: notices)
@@ -110,8 +111,11 @@ public struct DatasetHandlers: DatasetServiceServer {
   public func reprocessDataset(_ request: ReprocessDatasetRequest, context: ServerCallContext) async throws -> Dataset {
     try await answering(context) {
       let before = try await visible(request.dataset, context)
-      // The roots may be others than when it was created.
+      // The roots, and what the caller may use, may be others than when it was created.
       for url in before.spec.sourceURLs { try policy.check(url, field: before.spec.sourceField) }
+      for member in before.spec.raster?.members ?? [] {
+        try access.check(context.principal, namespace: member.namespace)
+      }
       return dataset(try await registry.reprocess(before.key, caller(context, request)))
     }
   }
@@ -124,9 +128,12 @@ public struct DatasetHandlers: DatasetServiceServer {
       let artifacts = try await registry.artifacts(of: before).map {
         Artifact(kind: $0.kind, identifier: $0.identifier, bytes: $0.bytes)
       }
-      if request.validateOnly { return DeleteDatasetResponse(dataset: dataset(before), artifacts: artifacts) }
-      let record = try await registry.delete(before.key, caller(context, request))
-      return DeleteDatasetResponse(dataset: dataset(record), artifacts: artifacts)
+      let dependents = try await registry.dependents(of: before).map { DatasetName($0) }
+      if request.validateOnly {
+        return DeleteDatasetResponse(dataset: dataset(before), artifacts: artifacts, dependents: dependents)
+      }
+      let record = try await registry.delete(before.key, force: request.force, caller(context, request))
+      return DeleteDatasetResponse(dataset: dataset(record), artifacts: artifacts, dependents: dependents)
     }
   }
 
@@ -176,6 +183,18 @@ public struct DatasetHandlers: DatasetServiceServer {
     let reprocess = "Build it anew of the source as it is now: `terrane reprocess \(record.identity.reference)`."
     switch try await registry.sourceState(of: record) {
     case .unchanged, .unknown: return []
+    case .changed where record.spec.type == .mosaic:
+      return [
+        Notice(
+          reason: "SOURCE_CHANGED_SINCE", message: "datasets it is made of have been built anew since",
+          remedy: reprocess)
+      ]
+    case .missing where record.spec.type == .mosaic:
+      return [
+        Notice(
+          reason: "SOURCE_CHANGED_SINCE", message: "datasets it is made of have been deleted since; it is served on",
+          remedy: "Nothing needs doing. To make it anew, bring them back first.")
+      ]
     case .changed:
       return [
         Notice(

@@ -92,7 +92,9 @@ import Testing
     for to in OperationState.allCases {
       effects += delegate.effects(of: OperationTransition(operation: operation, from: .running, to: to))
     }
-    #expect(Set(effects.map(\.statement)) == Set(DatasetChain.statements.keys))
+    // Of mosaics only; MosaicTests looks at them.
+    let others: Set = ["datasets.hold_members", "datasets.let_go"]
+    #expect(Set(effects.map(\.statement)).union(others) == Set(DatasetChain.statements.keys))
   }
 
   @Test func tablesAreNamedByNumbers() throws {

@@ -189,7 +189,8 @@ import Testing
     #expect(try await datasets.registry.purge(published.key, me).statusSeq == purging.statusSeq)
     #expect(try await datasets.registry.get(published.key).state == .purging)
     for call in [
-      datasets.registry.undelete, datasets.registry.delete, datasets.registry.retry, datasets.registry.cancel,
+      datasets.registry.undelete, { try await datasets.registry.delete($0, $1) }, datasets.registry.retry,
+      datasets.registry.cancel,
     ] {
       let refused = await problem(.illegalMove) { try await call(published.key, me) }
       #expect(refused?.details["legal_moves"] == "create")
@@ -245,7 +246,8 @@ import Testing
     let datasets = try await TestDatasets.shared()
     let key = DatasetKey(of: try TestDatasets.identity())
     let registry = datasets.registry
-    for call in [registry.cancel, registry.retry, registry.delete, registry.undelete, registry.purge] {
+    let delete = { try await registry.delete($0, $1) }
+    for call in [registry.cancel, registry.retry, delete, registry.undelete, registry.purge] {
       _ = await problem(.datasetNotFound) { try await call(key, me) }
     }
   }

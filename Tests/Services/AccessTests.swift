@@ -92,6 +92,12 @@ import Testing
     let mine = try await editor.createDataset(World.create(try World.name(namespace: "mine"))).dataset!
     let there = theirs.name!
     let absent = try World.name(namespace: "theirs")
+    // Nor is a mosaic made of what one may not work with.
+    _ = await refusal(.permissionDenied) {
+      var request = World.create(try World.name(namespace: "mine"))
+      request.spec = DatasetSpec(type: .mosaic, source: .mosaic(MosaicSource(datasets: [theirs.name!])))
+      return try await editor.createDataset(request)
+    }
 
     _ = await refusal(.permissionDenied) { try await editor.createDataset(World.create(absent)) }
     _ = await refusal(.permissionDenied) { try await editor.createDataset(World.create(try World.name())) }

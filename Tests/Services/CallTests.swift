@@ -89,8 +89,15 @@ import Testing
     try await refused(.invalidArgument, "RESERVED_VERSION", "name.version_id") { $0.name?.versionID = "latest" }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec") { $0.spec = nil }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.type") { $0.spec?.type = .unspecified }
-    try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .mosaic }
     try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .largeRaster }
+    try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.mosaic.datasets") { $0.spec?.type = .mosaic }
+    try await refused(.invalidArgument, "INVALID_ID", "name.dataset_id") {
+      $0.spec = DatasetSpec(type: .mosaic, source: .mosaic(MosaicSource(datasets: [DatasetName(datasetID: "a/b")])))
+    }
+    let absent = DatasetName(datasetID: "nobody", resourceID: "has", versionID: "this")
+    try await refused(.failedPrecondition, "MEMBERS_NOT_READY", "spec.mosaic.datasets") {
+      $0.spec = DatasetSpec(type: .mosaic, source: .mosaic(MosaicSource(datasets: [absent])))
+    }
     try await refused(.unimplemented, "DATASET_TYPE_UNSUPPORTED", "spec.type") { $0.spec?.type = .unrecognized(99) }
     try await refused(.invalidArgument, "INVALID_ARGUMENT", "spec.vector.url") { $0.spec?.source = nil }
     try await refused(.invalidArgument, "SOURCE_SCHEME_UNSUPPORTED", "spec.vector.url") {

@@ -18,7 +18,9 @@ enum StacCatalogCollectionHandler: TaskHandler {
       own.file = scene.file
       own.sourceSHA256 = scene.sourceSHA256
       own.sourceCRS = scene.sourceCRS
-      items.append(try JSONText.encode(StacRaster(own, scene: scene.id).item))
+      let documents = StacRaster(own, scene: scene.id)
+      let item = try scene.item.map { try documents.adopted(JSONValue(text: $0)) } ?? documents.item
+      items.append(try JSONText.encode(item))
     }
     let collection = try JSONText.encode(parameters.common.collection(bbox: parameters.bbox))
     return try JSONText.encode(StacCollectionResult(collection: collection, items: items))

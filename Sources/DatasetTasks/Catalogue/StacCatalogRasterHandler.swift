@@ -47,6 +47,25 @@ struct StacRaster {
     return .object(document)
   }
 
+  /// The item another dataset has of this raster, as one of ours: what it says of the data stays, its time above all; where the data
+  /// is found is here.
+  func adopted(_ item: JSONValue) throws -> JSONValue {
+    guard case .object(var document) = item, case .object(let theirs)? = document["assets"],
+      case .object(let ours) = assets
+    else { throw ProblemReport(.internal, "The STAC item of a dataset of the mosaic is none.") }
+    document["id"] = .string(parameters.itemID)
+    document["collection"] = .string(parameters.collectionID)
+    document["links"] = []
+    var adopted = theirs
+    for (name, asset) in theirs {
+      guard case .object(var members) = asset else { continue }
+      members["href"] = ours[name]?["href"]
+      adopted[name] = members["href"] == nil ? nil : .object(members)
+    }
+    document["assets"] = .object(adopted)
+    return .object(document)
+  }
+
   private var footprint: JSONValue {
     let polygons = raster.footprint.map { ring in JSONValue.array([.array(ring.map(JSONValue.numbers))]) }
     guard polygons.count != 1 else { return ["type": "Polygon", "coordinates": polygons[0]] }

@@ -43,7 +43,11 @@ enum CollectionProbe {
     let stem = name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
     let plain = String(
       stem.prefix(100).map { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) ? $0 : "_" })
-    let base = plain.isEmpty || plain.hasPrefix(".") ? "scene" + plain : plain
+    return unique(plain.isEmpty || plain.hasPrefix(".") ? "scene" + plain : plain, unlike: &taken)
+  }
+
+  /// With a number where it was taken.
+  static func unique(_ base: String, unlike taken: inout Set<String>) -> String {
     var id = base
     var number = 2
     while !taken.insert(id).inserted {

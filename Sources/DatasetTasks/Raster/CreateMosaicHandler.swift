@@ -13,20 +13,27 @@ enum CreateMosaicHandler: TaskHandler {
     let parameters = try context.parameters(CreateMosaicParameters.self)
     try context.reporter.progress("open", unit: "steps", done: 0, total: 1, message: "Laying the scenes together")
     let mosaic = try RasterMosaic(paths: parameters.files.map { "\(parameters.filesRoot)/\($0)" })
+    return try JSONText.encode(layTogether(mosaic, scenes: parameters.files.count, kind: parameters.kind, context))
+  }
+
+  /// What is found of a mosaic, with an overview where it is large.
+  static func layTogether(
+    _ mosaic: RasterMosaic, scenes: Int, kind: String, _ context: TaskContext
+  ) throws -> CreateMosaicResult {
     var result = CreateMosaicResult(width: mosaic.width, height: mosaic.height, overview: nil)
-    if parameters.files.count > 1, max(mosaic.width, mosaic.height) > side {
-      result.overview = try overview(mosaic, parameters, context)
+    if scenes > 1, max(mosaic.width, mosaic.height) > side {
+      result.overview = try overview(mosaic, kind, context)
     }
-    return try JSONText.encode(result)
+    return result
   }
 
   private static func overview(
-    _ mosaic: RasterMosaic, _ parameters: CreateMosaicParameters, _ context: TaskContext
+    _ mosaic: RasterMosaic, _ kind: String, _ context: TaskContext
   ) throws -> ProcessRasterResult {
     let small = try mosaic.smaller(side: side)
     let hasAlpha = small.bands.last?.colour == .alpha
-    guard let kind = RasterKind(rawValue: parameters.kind == "rgb" && hasAlpha ? "rgba" : parameters.kind) else {
-      throw ProblemReport(.parametersInvalid, "There is no kind of raster \(parameters.kind).")
+    guard let kind = RasterKind(rawValue: kind == "rgb" && hasAlpha ? "rgba" : kind) else {
+      throw ProblemReport(.parametersInvalid, "There is no kind of raster \(kind).")
     }
     var format = CloudOptimizedGeoTIFF(small, kind)
     if (try? format.check(small)) == nil { format.compression = .deflate }

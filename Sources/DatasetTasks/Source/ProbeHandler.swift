@@ -10,8 +10,15 @@ enum ProbeHandler: TaskHandler {
     let parameters = try context.parameters(ProbeParameters.self)
     let reporter = context.reporter
     try reporter.progress("open", unit: "steps", done: 0, total: 2, message: "Opening the source")
-    if parameters.expects == "raster_collection" {
-      return try JSONText.encode(CollectionProbe.run(parameters, context))
+    switch parameters.expects {
+    case "raster_collection": return try JSONText.encode(CollectionProbe.run(parameters, context))
+    case "mosaic":
+      // Of datasets that are served: nothing lies outside. What they are is held when the rest is planned.
+      return try JSONText.encode(
+        ProbeResult(
+          pin: SourcePin(size: 0, mtimeNs: 0, parts: []), driver: "", route: "mosaic", layers: [], allLayers: [],
+          versions: .current))
+    default: break
     }
     let address = try SourceAddress(parameters.source, allowedRoots: context.assignment.allowedRoots)
     if parameters.expects == "raster" { return try JSONText.encode(RasterProbe.run(address, parameters, context)) }

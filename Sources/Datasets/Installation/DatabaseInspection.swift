@@ -165,7 +165,7 @@ struct DatabaseInspection {
       SELECT format('%s lacks %s on schema %s', role, kind, name), format('GRANT %s ON SCHEMA %s TO %s;', kind, name, role)
       FROM (VALUES ($1::text, 'coremachine', 'USAGE'), ($1::text, 'datasets', 'USAGE'), ($1::text, 'serving', 'USAGE'),
         ($1::text, 'migrations', 'USAGE'), ($1::text, 'data', 'USAGE'), ($1::text, 'data', 'CREATE'), ($2::text, 'serving', 'USAGE'), ($2::text, 'data', 'USAGE'),
-        ('terrane_task', 'data', 'USAGE')) AS wanted (role, name, kind)
+        ('terrane_task', 'data', 'USAGE'), ('terrane_task', 'serving', 'USAGE')) AS wanted (role, name, kind)
       WHERE NOT has_schema_privilege(role, name, kind)
       """, [.text(server), .text(dataAPI)])
   }

@@ -89,8 +89,9 @@ struct DatasetMoves: Sendable {
     }
   }
 
-  /// Withdraws a dataset: route and STAC item go, a running operation is cancelled, tables stay until purge.
-  func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
+  /// Withdraws a dataset: route and STAC item go, a running operation is cancelled, tables and files stay until purge.
+  /// - Parameter force: also where mosaics are made of it, which go on serving its files.
+  func delete(_ key: DatasetKey, force: Bool = false, _ caller: Caller) async throws -> DatasetRecord {
     try await move("delete") { transaction, changes in
       if case .replay(let pk, _) = try await RequestLog.enter(caller, method: "DeleteDataset", transaction) {
         return try await DatasetQueries.record(pk: pk, on: transaction)
@@ -117,6 +118,8 @@ struct DatasetMoves: Sendable {
           .int64(dataset.pk), .text(dataset.state.rawValue), .float8(Double(retention)),
           .optional(dataset.operation?.id),
         ])
+      // Behind the row's lock: a mosaic that is being planned either holds it by now, or finds it deleted.
+      if !force { try await refuseDependents("delete", dataset, living: true, transaction) }
       try await transaction.query("SELECT datasets.withdraw($1)", [.int64(dataset.pk)])
       try await event("delete", dataset, to: .deleted, caller, transaction)
       changes.add(.datasetDelete, dataset, from: dataset.state.rawValue, to: "DELETED", caller)
@@ -157,6 +160,8 @@ struct DatasetMoves: Sendable {
       try await transaction.compareAndSet(
         "UPDATE datasets.datasets SET state = 'PURGING', updated_at = now() WHERE pk = $1 AND state = 'DELETED' RETURNING 1",
         [.int64(dataset.pk)])
+      // One that is deleted can come back, and would find its files gone.
+      try await refuseDependents("purge", dataset, living: false, transaction)
       try await transaction.query(
         "SELECT coremachine.schedule_duty('purge', $1)",
         [.text(String(dataset.pk))])
@@ -260,6 +265,22 @@ struct DatasetMoves: Sendable {
   /// Takes the change number: the last statement of a transaction that changes outward status.
   func touch(_ dataset: DatasetRecord, _ transaction: PostgresTransaction) async throws {
     try await transaction.query("SELECT coremachine.touch(ARRAY[$1::bigint])", [.int64(dataset.pk)])
+  }
+
+  private func refuseDependents(
+    _ move: String, _ dataset: DatasetRecord, living: Bool, _ transaction: PostgresTransaction
+  ) async throws {
+    let dependents = try await DatasetQueries.dependents(of: dataset.pk, living: living, on: transaction)
+    guard let first = dependents.first else { return }
+    var details = ["count": "\(dependents.count)"]
+    for (number, one) in dependents.prefix(20).enumerated() {
+      details["dataset \(number + 1)"] = one.identity.reference + (one.state == .deleted ? " (deleted)" : "")
+    }
+    let more = dependents.count > 1 ? " and \(dependents.count - 1) more" : ""
+    throw Problem(
+      .datasetHasDependents,
+      "cannot \(move) \(dataset.identity.reference), which mosaics are made of: \(first.identity.reference)\(more)",
+      details: details)
   }
 
   func illegal(_ move: String, _ dataset: DatasetRecord, because why: String) -> Problem {

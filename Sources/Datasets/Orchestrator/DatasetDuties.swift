@@ -76,6 +76,7 @@ public struct DatasetDuties: Sendable {
       let left = try await transaction.query(
         "SELECT 1 FROM coremachine.ledger WHERE subject = $1 AND state <> 'GONE' LIMIT 1", [.int64(datasetPK)])
       guard left.isEmpty else { return .waits }
+      _ = try await transaction.query("DELETE FROM coremachine.holds WHERE holder = $1", [.int64(datasetPK)])
       try await transaction.compareAndSet(
         """
         UPDATE datasets.datasets SET state = 'PURGED', purged_at = now(), updated_at = now(), publication = NULL

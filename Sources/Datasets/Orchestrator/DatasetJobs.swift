@@ -73,6 +73,14 @@ public enum DatasetJobs {
         ],
         intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
         adopt: { try await adoptOverview($0, files) }),
+      JobTypeDefinition(
+        name: JobType.mosaicDatasets,
+        stages: [
+          StageDefinition(name: "run", silenceLimit: .seconds(300), timeLimit: TimeLimit(base: .seconds(3_600)))
+        ],
+        needsDatabase: true,
+        intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
+        adopt: { try await adoptMosaic($0, files) }),
       JobTypeDefinition(name: JobType.stacCatalogCollection),
       JobTypeDefinition(name: JobType.verify, publishes: true, needsDatabase: true),
     ]
@@ -87,6 +95,23 @@ public enum DatasetJobs {
   private static func adoptOverview(_ context: AdoptionContext, _ files: ServedFiles) async throws -> String {
     var result = try JSON.decode(CreateMosaicResult.self, from: context.result)
     if let overview = result.overview { result.overview = try await adopt(overview, context, files) }
+    return try JSON.text(result)
+  }
+
+  private static func adoptMosaic(_ context: AdoptionContext, _ files: ServedFiles) async throws -> String {
+    var result = try JSON.decode(MosaicDatasetsResult.self, from: context.result)
+    // The child is not trusted with names: only files of the builds that are held are served.
+    let rows = try await context.transaction.query(
+      """
+      SELECT l.identifier FROM coremachine.holds h
+      JOIN coremachine.ledger l ON l.subject = h.subject AND l.operation_id = h.operation_id
+      WHERE h.holder = $1 AND h.holder_operation = $2 AND l.kind = $3 AND l.state <> 'GONE'
+      """, [.int64(context.subject), .int64(context.operationID), .text(ServedFiles.kind)])
+    let held = Set(try rows.map { try $0.text("identifier") })
+    guard !result.scenes.isEmpty, result.scenes.allSatisfy({ held.contains($0.file.file) }) else {
+      throw ProblemReport(reason: "INTERNAL", message: "the mosaic has a file that none of its datasets has")
+    }
+    if let overview = result.mosaic.overview { result.mosaic.overview = try await adopt(overview, context, files) }
     return try JSON.text(result)
   }
 

@@ -131,7 +131,7 @@ struct CollectionChain: Sendable {
       scenes: scenes.map {
         CatalogScene(
           id: $0.id, file: areTiles ? bare($0.file) : served($0.file), sourceSHA256: $0.valid.sourceSHA256,
-          sourceCRS: $0.valid.raster.crs)
+          sourceCRS: $0.valid.raster.crs, item: $0.member?.item)
       },
       bbox: Self.box(scenes.map(\.file.raster.bbox)))
   }
@@ -168,7 +168,7 @@ struct CollectionChain: Sendable {
     let box = Self.box(scenes.map(\.file.raster.bbox))
     return DatasetResult(
       path: subject.identity.path, stacCollection: subject.identity.stacVersionCollection, stacItem: "",
-      bbox: box, crs: first.file.raster.crs, featureCount: 0, collections: [],
+      bbox: box, crs: crs(scenes), featureCount: 0, collections: [],
       treatment: DatasetResult.Treatment(
         sourceCRS: first.valid.raster.crs, sourceFormat: probe.driver, sourceSHA256: "", sourceFeatures: 0,
         droppedNullGeometries: 0, repairedGeometries: 0, dimensionsDropped: 0, renamedColumns: 0,
@@ -181,7 +181,7 @@ struct CollectionChain: Sendable {
       rasters: [
         DatasetResult.Raster(
           id: "mosaic", title: subject.title, kind: first.file.raster.kind, width: mosaic.width, height: mosaic.height,
-          crs: first.file.raster.crs, bbox: box, bytes: scenes.reduce(0) { $0 + $1.file.bytes },
+          crs: crs(scenes), bbox: box, bytes: scenes.reduce(0) { $0 + $1.file.bytes },
           bands: served(first.file).raster.bands.map(DatasetResult.Band.init), scenes: scenes.count)
       ])
   }
@@ -199,8 +199,21 @@ struct CollectionChain: Sendable {
     return bare
   }
 
+  /// The scenes' reference systems; only datasets of a mosaic differ in theirs.
+  private func crs(_ scenes: [Scene]) -> String {
+    var seen: Set<String> = []
+    return scenes.map(\.file.raster.crs).filter { seen.insert($0).inserted }.prefix(10).joined(separator: ", ")
+  }
+
   /// One for all: scenes beside each other that are scaled by their own values show their borders.
   private func rendering(_ scenes: [Scene]) -> RasterRendering {
+    // Datasets that are all shown in one way go on being shown so; and without statistics nothing better is known.
+    if let shown = scenes[0].member?.rendering,
+      scenes.allSatisfy({ $0.member?.rendering == shown })
+        || scenes.contains(where: { $0.file.raster.bands.contains { $0.statistics == nil } })
+    {
+      return shown.asked(raster.options, bands: scenes[0].file.raster.bands.count)
+    }
     var whole = scenes[0].file.raster
     for index in whole.bands.indices {
       whole.bands[index].statistics = RasterStatistics(
@@ -235,6 +248,8 @@ struct CollectionChain: Sendable {
     var id: String
     var valid: ValidateRasterResult
     var file: ProcessRasterResult
+    /// Of a mosaic over datasets: what its dataset has of it.
+    var member: MemberScene? = nil
   }
 
   /// The scenes of finished steps, in order.

@@ -14,6 +14,7 @@ struct FirstParameters: Codable {
       switch chain.spec.type {
       case .vector: VectorChain(subject: chain, datasetPK: 0, build: 0, publicURL: "").probe()
       case .rasterCollection: CollectionChain(subject: chain, build: 0, publicURL: "").probe()
+      case .mosaic: MosaicChain(subject: chain, build: 0, publicURL: "").probe()
       case .raster: RasterChain(subject: chain, build: 0, publicURL: "").probe()
       }
     let probe = try JSON.text(parameters)

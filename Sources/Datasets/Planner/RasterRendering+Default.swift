@@ -3,10 +3,16 @@ internal import JobTypes
 extension RasterRendering {
   /// As the request says; what it leaves open by what the raster is.
   init(_ found: RasterDescription, _ options: DatasetSpec.Raster.Options) {
-    self.init(found)
-    if let asked = options.colormap.nonEmpty { colormap = asked }
+    self = RasterRendering(found).asked(options, bands: found.bands.count)
+  }
+
+  /// With what the request says.
+  func asked(_ options: DatasetSpec.Raster.Options, bands: Int) -> RasterRendering {
+    var shown = self
+    if let asked = options.colormap.nonEmpty { shown.colormap = asked }
     let ranges = options.rescale
-    if !ranges.isEmpty { rescale = found.bands.indices.map { ranges[min($0, ranges.count - 1)] } }
+    if !ranges.isEmpty { shown.rescale = (0..<bands).map { ranges[min($0, ranges.count - 1)] } }
+    return shown
   }
 
   /// How a raster is best looked at.

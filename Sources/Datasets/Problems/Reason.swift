@@ -43,6 +43,7 @@ extension Reason {
   public static let datasetDeleted = Reason("DATASET_DELETED")
   public static let illegalMove = Reason("ILLEGAL_MOVE")
   public static let datasetHasDependents = Reason("DATASET_HAS_DEPENDENTS")
+  public static let membersNotReady = Reason("MEMBERS_NOT_READY")
   public static let overloaded = Reason("OVERLOADED")
   public static let databaseUnavailable = Reason("DATABASE_UNAVAILABLE")
   public static let diskLow = Reason("DISK_LOW")

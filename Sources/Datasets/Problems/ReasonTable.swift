@@ -35,7 +35,7 @@ public enum ReasonTable {
       "Begin again without a token."),
     fixable(
       "DATASET_TYPE_UNSUPPORTED", .request, "The dataset type cannot be asked for.",
-      "Ask for type `vector`, `raster` or `raster_collection`."),
+      "Ask for type `vector`, `raster`, `raster_collection` or `mosaic`."),
     fixable("OPTION_UNSUPPORTED", .request, "The option is not built yet.", "Leave the option out."),
     fixable(
       "REQUEST_ID_REUSED", .request, "The request id was used before for another body.",
@@ -168,8 +168,12 @@ public enum ReasonTable {
       "DATASET_DELETED", .state, "The dataset is deleted.", "Bring it back (undelete), or purge it and create it anew."),
     fixable("ILLEGAL_MOVE", .state, "The dataset's state forbids this.", "See the legal moves in the details."),
     fixable(
-      "DATASET_HAS_DEPENDENTS", .state, "Other datasets are built on this one.",
-      "Delete those first, or ask with `force`."),
+      "DATASET_HAS_DEPENDENTS", .state, "Mosaics are made of this dataset; they are in the details.",
+      "Purge those first; or delete with `force` (--force), which withdraws it and leaves them its files."
+    ),
+    fixable(
+      "MEMBERS_NOT_READY", .state, "Datasets that the mosaic is to be made of are not served, or no rasters.",
+      "Wait until those in the details are READY, or leave them out."),
     notFixable("CANCELLED", .state, "The operation was cancelled.", "Retry it if that was not meant."),
     fixable("NO_INPUT", .data, "A step found nothing to work on.", "Check that the source holds what was asked for."),
   ]

@@ -56,6 +56,19 @@ enum DatasetQueries {
     return record
   }
 
+  /// The mosaics that hold a build of a dataset; `living`: not those that are deleted.
+  static func dependents(
+    of pk: Int64, living: Bool, on session: some PostgresSession
+  ) async throws -> [(identity: DatasetIdentity, state: DatasetState)] {
+    let rows = try await session.query("SELECT * FROM datasets.dependents($1, $2)", [.int64(pk), .bool(living)])
+    return try rows.map { row in
+      let identity = try DatasetIdentity(
+        namespace: row.text("namespace"), datasetID: row.text("dataset_id"), resourceID: row.text("resource_id"),
+        versionID: row.text("version_id"))
+      return (identity, DatasetState(rawValue: try row.text("state")) ?? .published)
+    }
+  }
+
   /// Datasets below a row key, newest first.
   static func page(_ page: ListPage, on session: some PostgresSession) async throws -> [DatasetRecord] {
     let rows = try await session.query(

@@ -31,6 +31,12 @@ public final class DatasetRegistry: Sendable {
     -> (dataset: DatasetRecord, created: Bool)
   {
     let key = DatasetKey(of: identity)
+    // An equal request is answered with what there is, whatever has become of its members.
+    if let members = spec.raster?.members,
+      try await DatasetQueries.newest(key, .living, on: pool)?.spec != spec
+    {
+      try await MosaicMembers.require(members, on: pool)
+    }
     let row = CreateRow(
       identity: identity, key: key, spec: try spec.storedJSON(), specValue: spec,
       firstParameters: try parameters(ChainSubject(identity: identity, spec: spec, requestedAt: clock())),
@@ -128,14 +134,23 @@ public final class DatasetRegistry: Sendable {
 
   /// How the source of what is served stands to what it was made of. Looks at names, sizes and times for at most a second.
   public func sourceState(of dataset: DatasetRecord) async throws -> SourceState {
+    if dataset.spec.type == .mosaic, let build = dataset.result?.build {
+      return try await MosaicMembers.state(of: build, of: dataset.pk, on: pool)
+    }
     guard let build = dataset.result?.build, let pin = try await SourceLook.pin(of: build, on: pool) else {
       return .unknown
     }
     return await SourceLook.state(dataset.spec.sourceURL, pin)
   }
 
-  public func delete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {
-    try await moves.delete(key, caller)
+  /// - Parameter force: also where mosaics are made of it.
+  public func delete(_ key: DatasetKey, force: Bool = false, _ caller: Caller) async throws -> DatasetRecord {
+    try await moves.delete(key, force: force, caller)
+  }
+
+  /// The mosaics that are made of a dataset, and are served or being made.
+  public func dependents(of dataset: DatasetRecord) async throws -> [DatasetIdentity] {
+    try await DatasetQueries.dependents(of: dataset.pk, living: true, on: pool).map(\.identity)
   }
 
   public func undelete(_ key: DatasetKey, _ caller: Caller) async throws -> DatasetRecord {

@@ -7,9 +7,15 @@ extension DatasetSpec {
     public var options: Options
     /// Of a collection; nil otherwise.
     public var files: Files?
+    /// Of a mosaic over datasets, the uppermost first; nil otherwise.
+    public var members: [DatasetIdentity]?
 
-    public init(url: String, crs: String = "", options: Options = Options(), files: Files? = nil) {
+    public init(
+      url: String, crs: String = "", options: Options = Options(), files: Files? = nil,
+      members: [DatasetIdentity]? = nil
+    ) {
       self.files = files
+      self.members = members
       self.url = url
       self.crs = crs
       self.options = options

@@ -20,22 +20,23 @@ public struct DatasetSpec: Sendable, Equatable, Codable {
     self.raster = raster
   }
 
-  /// A raster dataset, or a collection where the raster has files.
+  /// A raster dataset, a collection where the raster has files, a mosaic where it has members.
   public init(raster: Raster, metadata: Metadata) {
     self.init(
-      type: raster.files == nil ? .raster : .rasterCollection, source: VectorSource(url: ""), metadata: metadata,
-      options: VectorOptions(), raster: raster)
+      type: raster.members != nil ? .mosaic : raster.files != nil ? .rasterCollection : .raster,
+      source: VectorSource(url: ""), metadata: metadata, options: VectorOptions(), raster: raster)
   }
 
   public enum DatasetType: String, Sendable, Codable {
-    case vector, raster
+    case vector, raster, mosaic
     case rasterCollection = "raster_collection"
   }
 
   /// The address of the source.
   public var sourceURL: String { raster.map { $0.url.isEmpty ? $0.files?.urls.first ?? "" : $0.url } ?? source.url }
-  /// Every address a request gives.
+  /// Every address a request gives; a mosaic over datasets has none.
   public var sourceURLs: [String] {
+    if type == .mosaic { return [] }
     guard let files = raster?.files, !files.urls.isEmpty else { return [sourceURL] }
     return files.urls
   }
@@ -120,6 +121,7 @@ public struct DatasetSpec: Sendable, Equatable, Codable {
       ("spec.raster.crs", raster?.crs == other.raster?.crs),
       ("spec.raster_collection.urls", raster?.files?.urls == other.raster?.files?.urls),
       ("spec.raster_collection.policy", raster?.files?.isTolerant == other.raster?.files?.isTolerant),
+      ("spec.mosaic.datasets", raster?.members == other.raster?.members),
       ("spec.metadata.title", metadata.title == other.metadata.title),
       ("spec.metadata.description", metadata.description == other.metadata.description),
       ("spec.metadata.attribution", metadata.attribution == other.metadata.attribution),

@@ -191,7 +191,7 @@ public struct CloudOptimizedGeoTIFF: Sendable {
   }
 
   /// Where no pixel of the source falls is not zero, but nothing. GDAL takes an alpha band for that in bytes and 16 bits only.
-  private static func nothing(_ raster: RasterDataset) -> [String] {
+  static func nothing(_ raster: RasterDataset) -> [String] {
     guard !raster.bands.contains(where: { $0.nodata != nil || $0.colour == .alpha }) else { return [] }
     switch raster.bands[0].type {
     case .uint8, .uint16: return ["-dstalpha"]

@@ -1,22 +1,57 @@
 internal import CGDAL
 
-/// Several rasters that lie in one reference system, as one.
-public struct RasterMosaic {
-  /// Pixels of the whole, at the scenes' resolution.
+/// Several rasters as one.
+public final class RasterMosaic {
+  /// Pixels of the whole, in the first one's reference system at the finest resolution of all.
   public let width: Int
   public let height: Int
   private let paths: [String]
   private let first: RasterDataset
+  /// Descriptions, in memory, of rasters moved to another reference system.
+  private let moved: [String]
 
-  /// - Parameter paths: the uppermost first.
-  public init(paths: [String]) throws(GeospatialError) {
+  /// - Parameters:
+  ///   - paths: the uppermost first.
+  ///   - inOneSystem: false: they lie in several reference systems, and all are laid out in the first one's.
+  public init(paths: [String], inOneSystem: Bool = true) throws(GeospatialError) {
     guard let path = paths.first else { throw GeospatialError(.sourceEmpty, "A mosaic needs a raster.") }
+    let first = try RasterDataset(path: path)
+    self.first = first
+    moved = inOneSystem ? [] : try paths.map { path throws(GeospatialError) in try Self.move(path, like: first) }
+    let paths = inOneSystem ? paths : moved
     self.paths = paths
-    first = try RasterDataset(path: path)
     let whole = try Self.build(paths, ["-resolution", "highest"])
     width = Int(GDALGetRasterXSize(whole))
     height = Int(GDALGetRasterYSize(whole))
     GDALClose(whole)
+  }
+
+  deinit { for path in moved { VSIUnlink(path) } }
+
+  /// A raster as it lies in another's reference system, computed when it is read. Answers where that is described.
+  private static func move(_ path: String, like first: RasterDataset) throws(GeospatialError) -> String {
+    let name = "/vsimem/mosaic\(path.replacing("/", with: "_")).vrt"
+    let words = StringList(
+      ["-of", "VRT", "-t_srs", first.reference.wkt, "-r", "near"] + CloudOptimizedGeoTIFF.nothing(first))
+    let (isMade, failures) = ErrorCapture.during { errors -> (Bool, [ErrorCapture.Report]) in
+      guard let source = GDALOpenEx(path, UInt32(GDAL_OF_RASTER | GDAL_OF_READONLY), nil, nil, nil) else {
+        return (false, errors.takeFailures())
+      }
+      defer { GDALClose(source) }
+      guard let options = GDALWarpAppOptionsNew(words.pointer, nil) else { return (false, errors.takeFailures()) }
+      defer { GDALWarpAppOptionsFree(options) }
+      var input: [GDALDatasetH?] = [source]
+      var misuse: Int32 = 0
+      guard let made = GDALWarp(name, nil, 1, &input, options, &misuse) else { return (false, errors.takeFailures()) }
+      GDALClose(made)
+      return (true, errors.takeFailures())
+    }
+    guard isMade else {
+      throw GeospatialError(
+        .readError,
+        "A scene cannot be laid out as the first is: \(failures.text(or: "GDAL gives no reason"))")
+    }
+    return name
   }
 
   /// All of it on at most `side` pixels a side, computed when it is read.
@@ -25,7 +60,7 @@ public struct RasterMosaic {
     let size = (first.transform.pixelWidth * factor, first.transform.pixelHeight * factor)
     var words = ["-resolution", "user", "-tr", "\(size.0)", "\(size.1)", "-r", "average"]
     // Where no scene lies is nothing, not black.
-    if !first.bands.contains(where: { $0.nodata != nil || $0.colour == .alpha }) {
+    if moved.isEmpty, !first.bands.contains(where: { $0.nodata != nil || $0.colour == .alpha }) {
       switch first.bands[0].type {
       case .uint8, .uint16: words.append("-addalpha")
       case .float32, .float64: words += ["-vrtnodata", "nan"]

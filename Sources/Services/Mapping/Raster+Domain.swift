@@ -36,6 +36,33 @@ extension Datasets.DatasetSpec.Raster {
   }
 }
 
+extension Datasets.DatasetSpec.Raster {
+  private static let mostMembers = 1_000
+
+  /// What a request says of a mosaic over datasets. Throws `Problem`.
+  init(mosaic spec: TerraneMessages.DatasetSpec) throws(Datasets.Problem) {
+    let field = "spec.mosaic.datasets"
+    guard case .mosaic(let source)? = spec.source, (1...Self.mostMembers).contains(source.datasets.count) else {
+      throw Datasets.Problem(
+        .invalidArgument, "a mosaic is made of 1 to \(Self.mostMembers) datasets", field: field)
+    }
+    var members: [DatasetIdentity] = []
+    for name in source.datasets { members.append(try DatasetIdentity(name)) }
+    guard Set(members).count == members.count else {
+      throw Datasets.Problem(.invalidArgument, "a mosaic has each dataset once", field: field)
+    }
+    let options = try Options(spec.rasterOptions)
+    var shown = Options()
+    (shown.colormap, shown.rescale) = (options.colormap, options.rescale)
+    guard options == shown else {
+      throw Datasets.Problem(
+        .invalidArgument, "of a mosaic only colormap and rescale can be chosen: its datasets are written already",
+        field: "spec.raster_options")
+    }
+    self.init(url: "", options: options, members: members)
+  }
+}
+
 extension RasterCollectionSource {
   init(_ raster: Datasets.DatasetSpec.Raster, _ files: Datasets.DatasetSpec.Raster.Files) {
     self.init(

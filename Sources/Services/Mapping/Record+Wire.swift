@@ -205,10 +205,16 @@ extension TerraneMessages.DatasetSpec {
       license: spec.metadata.license, keywords: spec.metadata.keywords,
       datetime: spec.metadata.datetime.flatMap(Self.timestamp))
     if let raster = spec.raster {
+      let source: Source =
+        if let members = raster.members {
+          .mosaic(MosaicSource(datasets: members.map { DatasetName($0) }))
+        } else if let files = raster.files {
+          .rasterCollection(RasterCollectionSource(raster, files))
+        } else {
+          .raster(RasterSource(url: raster.url, crs: raster.crs))
+        }
       self.init(
-        type: raster.files == nil ? .raster : .rasterCollection,
-        source: raster.files.map { .rasterCollection(RasterCollectionSource(raster, $0)) }
-          ?? .raster(RasterSource(url: raster.url, crs: raster.crs)),
+        type: raster.members != nil ? .mosaic : raster.files != nil ? .rasterCollection : .raster, source: source,
         metadata: metadata,
         visibility: .public, rasterOptions: RasterOptions(raster.options))
       return

@@ -28,7 +28,7 @@ extension Datasets.DatasetSpec {
   init(_ spec: TerraneMessages.DatasetSpec?) throws(Datasets.Problem) {
     guard let spec else { throw Datasets.Problem(.invalidArgument, "the request has no spec", field: "spec") }
     switch spec.type {
-    case .vector, .raster, .rasterCollection: break
+    case .vector, .raster, .rasterCollection, .mosaic: break
     case .unspecified: throw Datasets.Problem(.invalidArgument, "the request names no type", field: "spec.type")
     case .largeRaster:
       throw Datasets.Problem(
@@ -45,9 +45,15 @@ extension Datasets.DatasetSpec {
         remedy: "Ask for a public dataset, or wait for the gateway.")
     }
     let metadata = try Metadata(spec.metadata)
-    if spec.type == .raster || spec.type == .rasterCollection {
+    if spec.type != .vector {
       guard spec.vectorOptions == nil else { throw Self.misplaced("spec.vector_options", "vectors") }
-      self.init(raster: spec.type == .raster ? try Raster(spec) : try Raster(collection: spec), metadata: metadata)
+      let raster =
+        switch spec.type {
+        case .rasterCollection: try Raster(collection: spec)
+        case .mosaic: try Raster(mosaic: spec)
+        default: try Raster(spec)
+        }
+      self.init(raster: raster, metadata: metadata)
     } else {
       guard case .vector(let source)? = spec.source, !source.url.isEmpty else {
         throw Datasets.Problem(.invalidArgument, "the request has no source", field: "spec.vector.url")

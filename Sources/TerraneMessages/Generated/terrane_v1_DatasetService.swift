@@ -7,7 +7,7 @@ public import FramedRPC
 public enum DatasetServiceMethods {
   /// Asks for a dataset. Answers at once with its record; watch it with WatchStatus.
   /// An equal request for a dataset that exists is answered with that dataset and `created` false.
-  public static let createDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CreateDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_TYPE_UNSUPPORTED", "OPTION_UNSUPPORTED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS", "REQUEST_ID_REUSED", "DATASET_EXISTS", "DATASET_DELETED"])
+  public static let createDataset = MethodDescriptor(name: "terrane.v1.DatasetService/CreateDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_TYPE_UNSUPPORTED", "OPTION_UNSUPPORTED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS", "REQUEST_ID_REUSED", "DATASET_EXISTS", "DATASET_DELETED", "MEMBERS_NOT_READY"])
   /// The record of a dataset.
   public static let getDataset = MethodDescriptor(name: "terrane.v1.DatasetService/GetDataset", idempotency: .idempotent, role: "reader", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND"])
   /// What was done to the data or lost from it, and where: the warnings of the newest operation with their first places.
@@ -24,11 +24,12 @@ public enum DatasetServiceMethods {
   /// the new one replaces it in one moment, and stays where the new one fails.
   public static let reprocessDataset = MethodDescriptor(name: "terrane.v1.DatasetService/ReprocessDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS"])
   /// Withdraws a dataset. It can be brought back with UndeleteDataset until it is purged.
-  public static let deleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/DeleteDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED"])
+  public static let deleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/DeleteDataset", idempotency: .requestID, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED", "DATASET_HAS_DEPENDENTS"])
   /// Brings a deleted dataset back as it was published.
   public static let undeleteDataset = MethodDescriptor(name: "terrane.v1.DatasetService/UndeleteDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
-  /// Removes a deleted dataset for good; its identity is free at once.
-  public static let purgeDataset = MethodDescriptor(name: "terrane.v1.DatasetService/PurgeDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE"])
+  /// Removes a deleted dataset for good; its identity is free at once. Refused while a mosaic uses its files, one that is deleted
+  /// and may come back included.
+  public static let purgeDataset = MethodDescriptor(name: "terrane.v1.DatasetService/PurgeDataset", idempotency: .idempotent, role: "editor", defaultTimeout: .milliseconds(30000), reasons: ["INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "DATASET_HAS_DEPENDENTS"])
 
   /// In the schema's order.
   public static let all: [MethodDescriptor] = [createDataset, getDataset, getLog, listDatasets, watchStatus, cancelDataset, retryDataset, reprocessDataset, deleteDataset, undeleteDataset, purgeDataset]
@@ -63,7 +64,8 @@ public protocol DatasetServiceServer: RPCService {
   func deleteDataset(_ request: DeleteDatasetRequest, context: ServerCallContext) async throws -> DeleteDatasetResponse
   /// Brings a deleted dataset back as it was published.
   func undeleteDataset(_ request: UndeleteDatasetRequest, context: ServerCallContext) async throws -> Dataset
-  /// Removes a deleted dataset for good; its identity is free at once.
+  /// Removes a deleted dataset for good; its identity is free at once. Refused while a mosaic uses its files, one that is deleted
+  /// and may come back included.
   func purgeDataset(_ request: PurgeDatasetRequest, context: ServerCallContext) async throws -> Dataset
 }
 
@@ -168,7 +170,8 @@ public struct DatasetServiceClient: Sendable {
     try await caller.unary(DatasetServiceMethods.undeleteDataset, request, Dataset.self, options: options)
   }
 
-  /// Removes a deleted dataset for good; its identity is free at once.
+  /// Removes a deleted dataset for good; its identity is free at once. Refused while a mosaic uses its files, one that is deleted
+  /// and may come back included.
   public func purgeDataset(_ request: PurgeDatasetRequest, options: CallOptions = CallOptions()) async throws(RPCError) -> Dataset {
     try await caller.unary(DatasetServiceMethods.purgeDataset, request, Dataset.self, options: options)
   }

@@ -384,6 +384,22 @@ public struct RasterCollectionSource: ProtobufMessage {
   }
 }
 
+/// Rasters and raster collections that are served already, laid over each other; no pixel is copied. They agree in number and types
+/// of bands; each keeps its own CRS and resolution. The mosaic serves the builds it was made of, also after a member was built
+/// anew; ReprocessDataset takes up the new ones.
+public struct MosaicSource: ProtobufMessage {
+  /// 1 to 1,000, together of at most 1,000 scenes; the first lies uppermost.
+  public var datasets: [DatasetName] = []
+
+  public init() {}
+
+  public init(
+    datasets: [DatasetName] = []
+  ) {
+    self.datasets = datasets
+  }
+}
+
 /// Which columns of a CSV file hold the geometry; empty: found by their usual names.
 public struct CsvColumns: ProtobufMessage {
   public var longitude: String = ""
@@ -690,6 +706,7 @@ public struct DatasetSpec: ProtobufMessage {
     case vector(VectorSource)
     case raster(RasterSource)
     case rasterCollection(RasterCollectionSource)
+    case mosaic(MosaicSource)
   }
 
   public enum Visibility: ProtobufEnum {
@@ -812,7 +829,7 @@ public struct Progress: ProtobufMessage {
   /// 0 … 100.
   public var percent: Double = 0
   /// Name of the step: probe, ingest_vector, stac_catalog_vectors, validate_raster, process_raster, stac_catalog_raster,
-  /// validate_rasters, process_rasters, create_mosaic, stac_catalog_collection, verify.
+  /// validate_rasters, process_rasters, process_large_raster, create_mosaic, mosaic_datasets, stac_catalog_collection, verify.
   public var step: String = ""
   public var stepNumber: Int32 = 0
   /// 0 until the chain is planned.
@@ -1631,6 +1648,67 @@ extension RasterCollectionSource: ProtobufCBacked {
   }
 }
 
+extension MosaicSource {
+  public static var protobufName: String { "terrane.v1.MosaicSource" }
+
+  public init(protobuf bytes: UnsafeRawBufferPointer, limits: DecodingLimits) throws(ProtobufDecodingError) {
+    self.init()
+    var isRead = false
+    try unpackProtobuf(Self.guardTable, bytes, limits) { c in
+      self = Self(copying: c.assumingMemoryBound(to: CMessage.self))
+      isRead = true
+    }
+    guard isRead else { throw refusedByProtobufC(Self.protobufName) }
+  }
+
+  public func protobufBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      bytes = packProtobuf(UnsafeRawPointer(c))
+    }
+    return bytes
+  }
+
+  public func encodeProtobuf(into reserve: (_ size: Int) -> UnsafeMutableRawBufferPointer) {
+    withProtobufArena { arena in
+      let c = arena.new(CMessage.self)
+      Self.initialize(c)
+      store(in: c, arena: arena)
+      packProtobuf(UnsafeRawPointer(c), into: reserve)
+    }
+  }
+
+  public func jsonObject() -> JSONValue {
+    var members: [JSONValue.Member] = []
+    members.append(.init("datasets", .array(self.datasets.map { JSONValue($0) })))
+    return .object(members)
+  }
+}
+
+extension MosaicSource: ProtobufCBacked {
+  package typealias CMessage = Terrane__V1__MosaicSource
+
+  package static var guardTable: UnsafePointer<ProtobufGuardMessage> { terrane__v1__mosaic_source__guard() }
+
+  package static func initialize(_ c: UnsafeMutablePointer<CMessage>) { terrane__v1__mosaic_source__init(c) }
+
+  package init(copying c: UnsafePointer<CMessage>) {
+    self.datasets = protobufArray(c.pointee.datasets, c.pointee.n_datasets) { element in
+      element.map { DatasetName(copying: $0) } ?? DatasetName()
+    }
+  }
+
+  package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
+    if !self.datasets.isEmpty {
+      c.pointee.n_datasets = self.datasets.count
+      c.pointee.datasets = arena.array(self.datasets) { arena.message($0) }
+    }
+  }
+}
+
 extension CsvColumns {
   public static var protobufName: String { "terrane.v1.CsvColumns" }
 
@@ -2021,6 +2099,7 @@ extension DatasetSpec {
     if case .vector(let value) = self.source { members.append(.init("vector", JSONValue(value))) }
     if case .raster(let value) = self.source { members.append(.init("raster", JSONValue(value))) }
     if case .rasterCollection(let value) = self.source { members.append(.init("raster_collection", JSONValue(value))) }
+    if case .mosaic(let value) = self.source { members.append(.init("mosaic", JSONValue(value))) }
     if let value = self.metadata { members.append(.init("metadata", JSONValue(value))) }
     if let value = self.vectorOptions { members.append(.init("vector_options", JSONValue(value))) }
     members.append(.init("visibility", JSONValue(self.visibility)))
@@ -2046,6 +2125,7 @@ extension DatasetSpec: ProtobufCBacked {
     case 2: self.source = .vector(c.pointee.vector.map { VectorSource(copying: $0) } ?? VectorSource())
     case 6: self.source = .raster(c.pointee.raster.map { RasterSource(copying: $0) } ?? RasterSource())
     case 8: self.source = .rasterCollection(c.pointee.raster_collection.map { RasterCollectionSource(copying: $0) } ?? RasterCollectionSource())
+    case 9: self.source = .mosaic(c.pointee.mosaic.map { MosaicSource(copying: $0) } ?? MosaicSource())
     default: break
     }
   }
@@ -2066,6 +2146,9 @@ extension DatasetSpec: ProtobufCBacked {
     case .rasterCollection(let value):
       c.pointee.source_case = .init(rawValue: 8)
       c.pointee.raster_collection = arena.message(value)
+    case .mosaic(let value):
+      c.pointee.source_case = .init(rawValue: 9)
+      c.pointee.mosaic = arena.message(value)
     case nil: break
     }
   }

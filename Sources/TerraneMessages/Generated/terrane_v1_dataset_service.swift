@@ -181,7 +181,7 @@ public struct DeleteDatasetRequest: ProtobufMessage {
   public var dataset: DatasetRef? = nil
   /// Changes nothing; the answer shows what would go.
   public var validateOnly: Bool = false
-  /// Deletes also where others depend on it.
+  /// Deletes also where mosaics are made of it: they go on serving its files, which stay until none uses them.
   public var force: Bool = false
 
   public init() {}
@@ -201,15 +201,19 @@ public struct DeleteDatasetResponse: ProtobufMessage {
   public var dataset: Dataset? = nil
   /// What a purge of it would remove.
   public var artifacts: [Artifact] = []
+  /// The mosaics that are made of it, and are served or being made.
+  public var dependents: [DatasetName] = []
 
   public init() {}
 
   public init(
     dataset: Dataset? = nil,
-    artifacts: [Artifact] = []
+    artifacts: [Artifact] = [],
+    dependents: [DatasetName] = []
   ) {
     self.dataset = dataset
     self.artifacts = artifacts
+    self.dependents = dependents
   }
 }
 
@@ -1059,6 +1063,7 @@ extension DeleteDatasetResponse {
     var members: [JSONValue.Member] = []
     if let value = self.dataset { members.append(.init("dataset", JSONValue(value))) }
     members.append(.init("artifacts", .array(self.artifacts.map { JSONValue($0) })))
+    members.append(.init("dependents", .array(self.dependents.map { JSONValue($0) })))
     return .object(members)
   }
 }
@@ -1075,6 +1080,9 @@ extension DeleteDatasetResponse: ProtobufCBacked {
     self.artifacts = protobufArray(c.pointee.artifacts, c.pointee.n_artifacts) { element in
       element.map { Artifact(copying: $0) } ?? Artifact()
     }
+    self.dependents = protobufArray(c.pointee.dependents, c.pointee.n_dependents) { element in
+      element.map { DatasetName(copying: $0) } ?? DatasetName()
+    }
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
@@ -1082,6 +1090,10 @@ extension DeleteDatasetResponse: ProtobufCBacked {
     if !self.artifacts.isEmpty {
       c.pointee.n_artifacts = self.artifacts.count
       c.pointee.artifacts = arena.array(self.artifacts) { arena.message($0) }
+    }
+    if !self.dependents.isEmpty {
+      c.pointee.n_dependents = self.dependents.count
+      c.pointee.dependents = arena.array(self.dependents) { arena.message($0) }
     }
   }
 }

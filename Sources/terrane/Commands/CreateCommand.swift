@@ -6,7 +6,7 @@ import TerraneMessages
 
 struct CreateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "create", abstract: "Make a dataset from a file.",
+    commandName: "create", abstract: "Make a dataset from a file, or a mosaic of datasets.",
     discussion: """
       EXAMPLES
         \(Invocation.program) create demo/roads/v1 --source roads.gpkg --layer main --watch
@@ -14,6 +14,7 @@ struct CreateCommand: AsyncParsableCommand {
         \(Invocation.program) create demo/stations/v1 --source stations.csv --lon x --lat y
         \(Invocation.program) create demo/heights/v1 --source dem.tif --target-crs EPSG:3857 --watch
         \(Invocation.program) create demo/ortho/v1 --source 'tiles/*.tif' --watch
+        \(Invocation.program) create demo/all/v1 --member demo/north/v1 --member demo/south/v1
 
       Formats: GeoPackage, GeoJSON, Shapefile (zipped, or the .shp with its \
       siblings), CSV with coordinates, KML, FlatGeobuf, zipped File Geodatabase; \
@@ -28,7 +29,7 @@ struct CreateCommand: AsyncParsableCommand {
 
   @Option(
     help:
-      "vector, raster or raster-collection (default: by the name of the file; a pattern or several files are a collection)."
+      "vector, raster, raster-collection or mosaic (default: by the name of the file; a pattern or several files are a collection)."
   )
   var type: String?
 
@@ -37,7 +38,14 @@ struct CreateCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "The file, on the server's machine, under an allowed folder; of a raster collection a pattern in quotes, or repeated.",
       valueName: "file"))
-  var sources: [String]
+  var sources: [String] = []
+
+  @Option(
+    name: .customLong("member"),
+    help: ArgumentHelp(
+      "Instead of files: a raster that is served already, for a mosaic; repeat, the uppermost first.",
+      valueName: "dataset"))
+  var members: [String] = []
 
   @Option(help: "One layer of the file (default: all).")
   var layer: String?
@@ -90,7 +98,10 @@ struct CreateCommand: AsyncParsableCommand {
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
-    if sources.isEmpty { throw ValidationError("Name a file with --source.") }
+    if sources.isEmpty, members.isEmpty {
+      throw ValidationError("Name a file with --source, or datasets with --member.")
+    }
+    if !sources.isEmpty, !members.isEmpty { throw ValidationError("Give --source or --member, not both.") }
     if (lon == nil) != (lat == nil) { throw ValidationError("--lon and --lat belong together.") }
     if lon != nil, wkt != nil { throw ValidationError("Give --lon and --lat, or --wkt, not both.") }
     if let maxRejects, maxRejects < 0 { throw ValidationError("--max-rejects takes a number from 0.") }
@@ -107,7 +118,10 @@ struct CreateCommand: AsyncParsableCommand {
         try SourceLocation(
           $0, from: FileManager.default.currentDirectoryPath, home: ProcessInfo.processInfo.environment["HOME"])
       }
-      let create = CreateDatasetRequest(name: request, spec: try spec(locations.map(\.url)))
+      let spec =
+        members.isEmpty
+        ? try spec(locations.map(\.url)) : try mosaic(members.map { try DatasetReference($0) }.map(\.message))
+      let create = CreateDatasetRequest(name: request, spec: spec)
       if !isPattern, try await session.located().isLocal { for location in locations { try location.requireFile() } }
       let response = try await session.call { try await DatasetServiceClient($0).createDataset(create, options: $1) }
       try await show(response, reference, session)
@@ -191,11 +205,35 @@ struct CreateCommand: AsyncParsableCommand {
       spec.source = .vector(vector)
       spec.vectorOptions = try vectorOptions()
     }
+    spec.metadata = metadata
+    return spec
+  }
+
+  /// Of datasets rather than files.
+  private func mosaic(_ references: [DatasetRef]) throws -> DatasetSpec {
+    if let type, type.lowercased() != "mosaic" {
+      throw CommandLineError(
+        .badRequest, "INVALID_ARGUMENT", "Datasets make a mosaic, not a \"\(type)\".", remedy: "Leave --type out.")
+    }
+    try refuse(vectorOnly + (crs == nil ? [] : ["--crs"]) + (raster.tolerant ? ["--tolerant"] : []), for: "a mosaic")
+    let names = try references.map { reference in
+      guard case .name(let name)? = reference.by else {
+        throw CommandLineError(
+          .badRequest, "INVALID_ID", "--member takes a name, not a key.", remedy: "Name it ID/RESOURCE/VERSION.")
+      }
+      return name
+    }
+    var spec = DatasetSpec(type: .mosaic, source: .mosaic(MosaicSource(datasets: names)))
+    spec.rasterOptions = try raster.message()
+    spec.metadata = metadata
+    return spec
+  }
+
+  private var metadata: Metadata? {
     let metadata = Metadata(
       title: title ?? "", description: description ?? "", attribution: attribution ?? "", license: license ?? "",
       keywords: keywords)
-    if metadata != Metadata() { spec.metadata = metadata }
-    return spec
+    return metadata == Metadata() ? nil : metadata
   }
 
   /// The options given that only vectors have.

@@ -97,7 +97,7 @@ struct DeleteCommand: AsyncParsableCommand {
   @Flag(help: "Change nothing; show what a purge would remove.")
   var dryRun = false
 
-  @Flag(help: "Also where other datasets are built on it.")
+  @Flag(help: "Also where mosaics are made of it; they go on serving its files.")
   var force = false
 
   @OptionGroup var connection: ConnectionOptions
@@ -137,6 +137,13 @@ struct DeleteCommand: AsyncParsableCommand {
     for artifact in answer.artifacts {
       let size = artifact.bytes.map { "  " + Quantity.bytes($0) } ?? ""
       Terminal.output.line(TerminalText.sanitised("  \(artifact.kind)  \(artifact.identifier)\(size)"))
+    }
+    guard !answer.dependents.isEmpty else { return }
+    Terminal.output.line("Made of it, and to be purged first (or --force):")
+    for name in answer.dependents {
+      let mosaic = DatasetReference.name(
+        namespace: name.namespace, dataset: name.datasetID, resource: name.resourceID, version: name.versionID)
+      Terminal.output.line(TerminalText.sanitised("  \(mosaic)"))
     }
   }
 }

@@ -48,6 +48,8 @@ def test_specs_of_rasters(tmp_path):
     assert many.type == DATASET_TYPE_RASTER_COLLECTION
     assert many.raster_collection.pattern == f"file://{tmp_path}/year%201/*.tif"
     assert many.raster_collection.policy == RasterCollectionSource.POLICY_TOLERANT
+    over = terrane.mosaic(["a/b/v1", terrane.name("@city/c/d/v2")], title="All")
+    assert [one.namespace for one in over.mosaic.datasets] == ["", "city"] and over.mosaic.datasets[0].version_id == "v1"
     listed = terrane.raster_collection([tmp_path / "a.tif", "file:///b.tif"])
     assert list(listed.raster_collection.urls) == [(tmp_path / "a.tif").as_uri(), "file:///b.tif"]
     assert listed.raster_collection.policy == RasterCollectionSource.POLICY_STRICT and not listed.raster_collection.pattern

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from .names import name
 from .v1.dataset_pb2 import (
+    DATASET_TYPE_MOSAIC,
     DATASET_TYPE_RASTER,
     DATASET_TYPE_RASTER_COLLECTION,
     DATASET_TYPE_VECTOR,
+    DatasetName,
     DatasetSpec,
     Metadata,
+    MosaicSource,
     RasterCollectionSource,
     RasterOptions,
     RasterSource,
@@ -58,6 +62,18 @@ def raster_collection(
         source = RasterCollectionSource(urls=[_url(one) for one in sources], crs=crs, policy=policy)
     return DatasetSpec(
         type=DATASET_TYPE_RASTER_COLLECTION, raster_collection=source, metadata=Metadata(title=title) if title else None,
+        raster_options=options,
+    )  # fmt: skip
+
+
+def mosaic(datasets: Sequence[str | DatasetName], *, title: str = "", options: RasterOptions | None = None) -> DatasetSpec:
+    """A mosaic of rasters and raster collections that are served already, the uppermost first; no pixel is copied.
+
+    `datasets`: `id/resource/version` or `@namespace/…` each. `options`: `colormap` and `rescale` only.
+    """
+    names = [name(one) if isinstance(one, str) else one for one in datasets]
+    return DatasetSpec(
+        type=DATASET_TYPE_MOSAIC, mosaic=MosaicSource(datasets=names), metadata=Metadata(title=title) if title else None,
         raster_options=options,
     )  # fmt: skip
 

@@ -189,10 +189,11 @@ class DatasetResult(_message.Message):
     def __init__(self, endpoint: _Optional[str] = ..., docs_url: _Optional[str] = ..., stac_item_url: _Optional[str] = ..., stac_collection_url: _Optional[str] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., crs: _Optional[str] = ..., feature_count: _Optional[int] = ..., collections: _Optional[_Iterable[_Union[ServedCollection, _Mapping]]] = ..., treatment: _Optional[_Union[Treatment, _Mapping]] = ..., build: _Optional[int] = ..., publish_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., rasters: _Optional[_Iterable[_Union[ServedRaster, _Mapping]]] = ...) -> None: ...
 
 class DatasetSpec(_message.Message):
-    __slots__ = ["metadata", "raster", "raster_collection", "raster_options", "type", "vector", "vector_options", "visibility"]
+    __slots__ = ["metadata", "mosaic", "raster", "raster_collection", "raster_options", "type", "vector", "vector_options", "visibility"]
     class Visibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = []
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    MOSAIC_FIELD_NUMBER: _ClassVar[int]
     RASTER_COLLECTION_FIELD_NUMBER: _ClassVar[int]
     RASTER_FIELD_NUMBER: _ClassVar[int]
     RASTER_OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -204,6 +205,7 @@ class DatasetSpec(_message.Message):
     VISIBILITY_PUBLIC: DatasetSpec.Visibility
     VISIBILITY_UNSPECIFIED: DatasetSpec.Visibility
     metadata: Metadata
+    mosaic: MosaicSource
     raster: RasterSource
     raster_collection: RasterCollectionSource
     raster_options: RasterOptions
@@ -211,7 +213,7 @@ class DatasetSpec(_message.Message):
     vector: VectorSource
     vector_options: VectorOptions
     visibility: DatasetSpec.Visibility
-    def __init__(self, type: _Optional[_Union[DatasetType, str]] = ..., vector: _Optional[_Union[VectorSource, _Mapping]] = ..., raster: _Optional[_Union[RasterSource, _Mapping]] = ..., raster_collection: _Optional[_Union[RasterCollectionSource, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., visibility: _Optional[_Union[DatasetSpec.Visibility, str]] = ..., raster_options: _Optional[_Union[RasterOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[DatasetType, str]] = ..., vector: _Optional[_Union[VectorSource, _Mapping]] = ..., raster: _Optional[_Union[RasterSource, _Mapping]] = ..., raster_collection: _Optional[_Union[RasterCollectionSource, _Mapping]] = ..., mosaic: _Optional[_Union[MosaicSource, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., vector_options: _Optional[_Union[VectorOptions, _Mapping]] = ..., visibility: _Optional[_Union[DatasetSpec.Visibility, str]] = ..., raster_options: _Optional[_Union[RasterOptions, _Mapping]] = ...) -> None: ...
 
 class DatasetStatus(_message.Message):
     __slots__ = ["dataset_key", "generation", "name", "operation", "problem", "progress", "result", "status", "update_time", "warnings"]
@@ -260,6 +262,12 @@ class Metadata(_message.Message):
     license: str
     title: str
     def __init__(self, title: _Optional[str] = ..., description: _Optional[str] = ..., attribution: _Optional[str] = ..., license: _Optional[str] = ..., keywords: _Optional[_Iterable[str]] = ..., datetime: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MosaicSource(_message.Message):
+    __slots__ = ["datasets"]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    datasets: _containers.RepeatedCompositeFieldContainer[DatasetName]
+    def __init__(self, datasets: _Optional[_Iterable[_Union[DatasetName, _Mapping]]] = ...) -> None: ...
 
 class Operation(_message.Message):
     __slots__ = ["create_time", "end_time", "id", "kind", "problem", "retry_of", "start_time", "state"]

@@ -15,7 +15,7 @@ class DatasetServiceMethods:
         _dataset_service.CreateDatasetResponse,
         idempotency=framedrpc.Idempotency.REQUEST_ID,
         default_timeout=30.0,
-        reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_TYPE_UNSUPPORTED", "OPTION_UNSUPPORTED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS", "REQUEST_ID_REUSED", "DATASET_EXISTS", "DATASET_DELETED",),
+        reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_TYPE_UNSUPPORTED", "OPTION_UNSUPPORTED", "SOURCE_INVALID", "SOURCE_SCHEME_UNSUPPORTED", "SOURCE_OUTSIDE_ROOTS", "REQUEST_ID_REUSED", "DATASET_EXISTS", "DATASET_DELETED", "MEMBERS_NOT_READY",),
     )
 
     get_dataset = framedrpc.Method(
@@ -88,7 +88,7 @@ class DatasetServiceMethods:
         _dataset_service.DeleteDatasetResponse,
         idempotency=framedrpc.Idempotency.REQUEST_ID,
         default_timeout=30.0,
-        reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED",),
+        reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "REQUEST_ID_REUSED", "DATASET_HAS_DEPENDENTS",),
     )
 
     undelete_dataset = framedrpc.Method(
@@ -106,7 +106,7 @@ class DatasetServiceMethods:
         _dataset.Dataset,
         idempotency=framedrpc.Idempotency.IDEMPOTENT,
         default_timeout=30.0,
-        reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE",),
+        reasons=("INVALID_ID", "RESERVED_VERSION", "DATASET_NOT_FOUND", "ILLEGAL_MOVE", "DATASET_HAS_DEPENDENTS",),
     )
 
 
@@ -327,7 +327,10 @@ class DatasetServiceClient:
         request_id: bytes | None = None,
         traceparent: str | None = None,
     ) -> _dataset.Dataset:
-        """Removes a deleted dataset for good; its identity is free at once."""
+        """Removes a deleted dataset for good; its identity is free at once. Refused while a mosaic uses its files, one that is deleted
+
+        and may come back included.
+        """
         return self.channel.unary(
             DatasetServiceMethods.purge_dataset,
             request,
@@ -555,7 +558,10 @@ class AsyncDatasetServiceClient:
         request_id: bytes | None = None,
         traceparent: str | None = None,
     ) -> _dataset.Dataset:
-        """Removes a deleted dataset for good; its identity is free at once."""
+        """Removes a deleted dataset for good; its identity is free at once. Refused while a mosaic uses its files, one that is deleted
+
+        and may come back included.
+        """
         return await self.channel.unary(
             DatasetServiceMethods.purge_dataset,
             request,

@@ -61,12 +61,14 @@ class DeleteDatasetRequest(_message.Message):
     def __init__(self, dataset: _Optional[_Union[DatasetRef, _Mapping]] = ..., validate_only: bool = ..., force: bool = ...) -> None: ...
 
 class DeleteDatasetResponse(_message.Message):
-    __slots__ = ["artifacts", "dataset"]
+    __slots__ = ["artifacts", "dataset", "dependents"]
     ARTIFACTS_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
+    DEPENDENTS_FIELD_NUMBER: _ClassVar[int]
     artifacts: _containers.RepeatedCompositeFieldContainer[Artifact]
     dataset: _dataset_pb2.Dataset
-    def __init__(self, dataset: _Optional[_Union[_dataset_pb2.Dataset, _Mapping]] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ...) -> None: ...
+    dependents: _containers.RepeatedCompositeFieldContainer[_dataset_pb2.DatasetName]
+    def __init__(self, dataset: _Optional[_Union[_dataset_pb2.Dataset, _Mapping]] = ..., artifacts: _Optional[_Iterable[_Union[Artifact, _Mapping]]] = ..., dependents: _Optional[_Iterable[_Union[_dataset_pb2.DatasetName, _Mapping]]] = ...) -> None: ...
 
 class GetDatasetRequest(_message.Message):
     __slots__ = ["dataset", "min_seq", "show_deleted"]

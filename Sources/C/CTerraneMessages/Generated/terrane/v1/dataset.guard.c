@@ -15,6 +15,7 @@ extern const ProtobufGuardMessage terrane__v1__dataset_spec__guard_table;
 extern const ProtobufGuardMessage terrane__v1__dataset_status__guard_table;
 extern const ProtobufGuardMessage terrane__v1__frequent_value__guard_table;
 extern const ProtobufGuardMessage terrane__v1__metadata__guard_table;
+extern const ProtobufGuardMessage terrane__v1__mosaic_source__guard_table;
 extern const ProtobufGuardMessage terrane__v1__operation__guard_table;
 extern const ProtobufGuardMessage terrane__v1__problem__guard_table;
 extern const ProtobufGuardMessage terrane__v1__progress__guard_table;
@@ -65,6 +66,12 @@ static const ProtobufGuardField terrane__v1__raster_collection_source__guard_fie
 };
 const ProtobufGuardMessage terrane__v1__raster_collection_source__guard_table = {&terrane__v1__raster_collection_source__descriptor, terrane__v1__raster_collection_source__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__raster_collection_source__guard(void) { return &terrane__v1__raster_collection_source__guard_table; }
+
+static const ProtobufGuardField terrane__v1__mosaic_source__guard_fields[] = {
+  {&terrane__v1__dataset_name__guard_table, 0, false},  // datasets
+};
+const ProtobufGuardMessage terrane__v1__mosaic_source__guard_table = {&terrane__v1__mosaic_source__descriptor, terrane__v1__mosaic_source__guard_fields, 1};
+const ProtobufGuardMessage *terrane__v1__mosaic_source__guard(void) { return &terrane__v1__mosaic_source__guard_table; }
 
 static const ProtobufGuardField terrane__v1__csv_columns__guard_fields[] = {
   {NULL, 0, true},  // longitude
@@ -121,6 +128,7 @@ static const ProtobufGuardField terrane__v1__dataset_spec__guard_fields[] = {
   {&terrane__v1__raster_source__guard_table, 4, false},  // raster
   {&terrane__v1__raster_options__guard_table, 5, false},  // raster_options
   {&terrane__v1__raster_collection_source__guard_table, 6, false},  // raster_collection
+  {&terrane__v1__mosaic_source__guard_table, 7, false},  // mosaic
 };
 const ProtobufGuardMessage terrane__v1__dataset_spec__guard_table = {&terrane__v1__dataset_spec__descriptor, terrane__v1__dataset_spec__guard_fields, 0};
 const ProtobufGuardMessage *terrane__v1__dataset_spec__guard(void) { return &terrane__v1__dataset_spec__guard_table; }

@@ -187,6 +187,51 @@ void   terrane__v1__raster_collection_source__free_unpacked
   assert(message->base.descriptor == &terrane__v1__raster_collection_source__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   terrane__v1__mosaic_source__init
+                     (Terrane__V1__MosaicSource         *message)
+{
+  static const Terrane__V1__MosaicSource init_value = TERRANE__V1__MOSAIC_SOURCE__INIT;
+  *message = init_value;
+}
+size_t terrane__v1__mosaic_source__get_packed_size
+                     (const Terrane__V1__MosaicSource *message)
+{
+  assert(message->base.descriptor == &terrane__v1__mosaic_source__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t terrane__v1__mosaic_source__pack
+                     (const Terrane__V1__MosaicSource *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &terrane__v1__mosaic_source__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t terrane__v1__mosaic_source__pack_to_buffer
+                     (const Terrane__V1__MosaicSource *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &terrane__v1__mosaic_source__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Terrane__V1__MosaicSource *
+       terrane__v1__mosaic_source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Terrane__V1__MosaicSource *)
+     protobuf_c_message_unpack (&terrane__v1__mosaic_source__descriptor,
+                                allocator, len, data);
+}
+void   terrane__v1__mosaic_source__free_unpacked
+                     (Terrane__V1__MosaicSource *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &terrane__v1__mosaic_source__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   terrane__v1__csv_columns__init
                      (Terrane__V1__CsvColumns         *message)
 {
@@ -1457,6 +1502,44 @@ const ProtobufCMessageDescriptor terrane__v1__raster_collection_source__descript
   (ProtobufCMessageInit) terrane__v1__raster_collection_source__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor terrane__v1__mosaic_source__field_descriptors[1] =
+{
+  {
+    "datasets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__MosaicSource, n_datasets),
+    offsetof(Terrane__V1__MosaicSource, datasets),
+    &terrane__v1__dataset_name__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned terrane__v1__mosaic_source__field_indices_by_name[] = {
+  0,   /* field[0] = datasets */
+};
+static const ProtobufCIntRange terrane__v1__mosaic_source__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor terrane__v1__mosaic_source__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "terrane.v1.MosaicSource",
+  "MosaicSource",
+  "Terrane__V1__MosaicSource",
+  "terrane.v1",
+  sizeof(Terrane__V1__MosaicSource),
+  1,
+  terrane__v1__mosaic_source__field_descriptors,
+  terrane__v1__mosaic_source__field_indices_by_name,
+  1,  terrane__v1__mosaic_source__number_ranges,
+  (ProtobufCMessageInit) terrane__v1__mosaic_source__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor terrane__v1__csv_columns__field_descriptors[3] =
 {
   {
@@ -1991,7 +2074,7 @@ const ProtobufCEnumDescriptor terrane__v1__dataset_spec__visibility__descriptor 
   terrane__v1__dataset_spec__visibility__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descriptors[8] =
+static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descriptors[9] =
 {
   {
     "type",
@@ -2089,9 +2172,22 @@ static const ProtobufCFieldDescriptor terrane__v1__dataset_spec__field_descripto
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "mosaic",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__DatasetSpec, source_case),
+    offsetof(Terrane__V1__DatasetSpec, mosaic),
+    &terrane__v1__mosaic_source__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__dataset_spec__field_indices_by_name[] = {
   2,   /* field[2] = metadata */
+  8,   /* field[8] = mosaic */
   5,   /* field[5] = raster */
   7,   /* field[7] = raster_collection */
   6,   /* field[6] = raster_options */
@@ -2103,7 +2199,7 @@ static const unsigned terrane__v1__dataset_spec__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__dataset_spec__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor =
 {
@@ -2113,7 +2209,7 @@ const ProtobufCMessageDescriptor terrane__v1__dataset_spec__descriptor =
   "Terrane__V1__DatasetSpec",
   "terrane.v1",
   sizeof(Terrane__V1__DatasetSpec),
-  8,
+  9,
   terrane__v1__dataset_spec__field_descriptors,
   terrane__v1__dataset_spec__field_indices_by_name,
   1,  terrane__v1__dataset_spec__number_ranges,

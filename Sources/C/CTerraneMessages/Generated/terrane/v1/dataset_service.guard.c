@@ -110,8 +110,9 @@ const ProtobufGuardMessage *terrane__v1__delete_dataset_request__guard(void) { r
 static const ProtobufGuardField terrane__v1__delete_dataset_response__guard_fields[] = {
   {&terrane__v1__dataset__guard_table, 1, false},  // dataset
   {&terrane__v1__artifact__guard_table, 0, false},  // artifacts
+  {&terrane__v1__dataset_name__guard_table, 0, false},  // dependents
 };
-const ProtobufGuardMessage terrane__v1__delete_dataset_response__guard_table = {&terrane__v1__delete_dataset_response__descriptor, terrane__v1__delete_dataset_response__guard_fields, 1};
+const ProtobufGuardMessage terrane__v1__delete_dataset_response__guard_table = {&terrane__v1__delete_dataset_response__descriptor, terrane__v1__delete_dataset_response__guard_fields, 2};
 const ProtobufGuardMessage *terrane__v1__delete_dataset_response__guard(void) { return &terrane__v1__delete_dataset_response__guard_table; }
 
 static const ProtobufGuardField terrane__v1__artifact__guard_fields[] = {

@@ -1475,7 +1475,7 @@ const ProtobufCMessageDescriptor terrane__v1__delete_dataset_request__descriptor
   (ProtobufCMessageInit) terrane__v1__delete_dataset_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__delete_dataset_response__field_descriptors[2] =
+static const ProtobufCFieldDescriptor terrane__v1__delete_dataset_response__field_descriptors[3] =
 {
   {
     "dataset",
@@ -1501,15 +1501,28 @@ static const ProtobufCFieldDescriptor terrane__v1__delete_dataset_response__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "dependents",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Terrane__V1__DeleteDatasetResponse, n_dependents),
+    offsetof(Terrane__V1__DeleteDatasetResponse, dependents),
+    &terrane__v1__dataset_name__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__delete_dataset_response__field_indices_by_name[] = {
   1,   /* field[1] = artifacts */
   0,   /* field[0] = dataset */
+  2,   /* field[2] = dependents */
 };
 static const ProtobufCIntRange terrane__v1__delete_dataset_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor terrane__v1__delete_dataset_response__descriptor =
 {
@@ -1519,7 +1532,7 @@ const ProtobufCMessageDescriptor terrane__v1__delete_dataset_response__descripto
   "Terrane__V1__DeleteDatasetResponse",
   "terrane.v1",
   sizeof(Terrane__V1__DeleteDatasetResponse),
-  2,
+  3,
   terrane__v1__delete_dataset_response__field_descriptors,
   terrane__v1__delete_dataset_response__field_indices_by_name,
   1,  terrane__v1__delete_dataset_response__number_ranges,

@@ -6,6 +6,7 @@ const ProtobufGuardMessage *terrane__v1__dataset_name__guard(void);
 const ProtobufGuardMessage *terrane__v1__vector_source__guard(void);
 const ProtobufGuardMessage *terrane__v1__raster_source__guard(void);
 const ProtobufGuardMessage *terrane__v1__raster_collection_source__guard(void);
+const ProtobufGuardMessage *terrane__v1__mosaic_source__guard(void);
 const ProtobufGuardMessage *terrane__v1__csv_columns__guard(void);
 const ProtobufGuardMessage *terrane__v1__metadata__guard(void);
 const ProtobufGuardMessage *terrane__v1__vector_options__guard(void);

@@ -21,6 +21,7 @@ typedef struct Terrane__V1__DatasetName Terrane__V1__DatasetName;
 typedef struct Terrane__V1__VectorSource Terrane__V1__VectorSource;
 typedef struct Terrane__V1__RasterSource Terrane__V1__RasterSource;
 typedef struct Terrane__V1__RasterCollectionSource Terrane__V1__RasterCollectionSource;
+typedef struct Terrane__V1__MosaicSource Terrane__V1__MosaicSource;
 typedef struct Terrane__V1__CsvColumns Terrane__V1__CsvColumns;
 typedef struct Terrane__V1__Metadata Terrane__V1__Metadata;
 typedef struct Terrane__V1__VectorOptions Terrane__V1__VectorOptions;
@@ -189,6 +190,17 @@ struct  Terrane__V1__RasterCollectionSource
     , {0,NULL}, 0,NULL, {0,NULL}, TERRANE__V1__RASTER_COLLECTION_SOURCE__POLICY__POLICY_UNSPECIFIED }
 
 
+struct  Terrane__V1__MosaicSource
+{
+  ProtobufCMessage base;
+  size_t n_datasets;
+  Terrane__V1__DatasetName **datasets;
+};
+#define TERRANE__V1__MOSAIC_SOURCE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__mosaic_source__descriptor) \
+    , 0,NULL }
+
+
 struct  Terrane__V1__CsvColumns
 {
   ProtobufCMessage base;
@@ -306,7 +318,8 @@ typedef enum {
   TERRANE__V1__DATASET_SPEC__SOURCE__NOT_SET = 0,
   TERRANE__V1__DATASET_SPEC__SOURCE_VECTOR = 2,
   TERRANE__V1__DATASET_SPEC__SOURCE_RASTER = 6,
-  TERRANE__V1__DATASET_SPEC__SOURCE_RASTER_COLLECTION = 8
+  TERRANE__V1__DATASET_SPEC__SOURCE_RASTER_COLLECTION = 8,
+  TERRANE__V1__DATASET_SPEC__SOURCE_MOSAIC = 9
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TERRANE__V1__DATASET_SPEC__SOURCE__CASE)
 } Terrane__V1__DatasetSpec__SourceCase;
 
@@ -323,6 +336,7 @@ struct  Terrane__V1__DatasetSpec
     Terrane__V1__VectorSource *vector;
     Terrane__V1__RasterSource *raster;
     Terrane__V1__RasterCollectionSource *raster_collection;
+    Terrane__V1__MosaicSource *mosaic;
   };
 };
 #define TERRANE__V1__DATASET_SPEC__INIT \
@@ -854,6 +868,25 @@ Terrane__V1__RasterCollectionSource *
 void   terrane__v1__raster_collection_source__free_unpacked
                      (Terrane__V1__RasterCollectionSource *message,
                       ProtobufCAllocator *allocator);
+/* Terrane__V1__MosaicSource methods */
+void   terrane__v1__mosaic_source__init
+                     (Terrane__V1__MosaicSource         *message);
+size_t terrane__v1__mosaic_source__get_packed_size
+                     (const Terrane__V1__MosaicSource   *message);
+size_t terrane__v1__mosaic_source__pack
+                     (const Terrane__V1__MosaicSource   *message,
+                      uint8_t             *out);
+size_t terrane__v1__mosaic_source__pack_to_buffer
+                     (const Terrane__V1__MosaicSource   *message,
+                      ProtobufCBuffer     *buffer);
+Terrane__V1__MosaicSource *
+       terrane__v1__mosaic_source__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   terrane__v1__mosaic_source__free_unpacked
+                     (Terrane__V1__MosaicSource *message,
+                      ProtobufCAllocator *allocator);
 /* Terrane__V1__CsvColumns methods */
 void   terrane__v1__csv_columns__init
                      (Terrane__V1__CsvColumns         *message);
@@ -1267,6 +1300,9 @@ typedef void (*Terrane__V1__RasterSource_Closure)
 typedef void (*Terrane__V1__RasterCollectionSource_Closure)
                  (const Terrane__V1__RasterCollectionSource *message,
                   void *closure_data);
+typedef void (*Terrane__V1__MosaicSource_Closure)
+                 (const Terrane__V1__MosaicSource *message,
+                  void *closure_data);
 typedef void (*Terrane__V1__CsvColumns_Closure)
                  (const Terrane__V1__CsvColumns *message,
                   void *closure_data);
@@ -1345,6 +1381,7 @@ extern const ProtobufCMessageDescriptor terrane__v1__vector_source__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__raster_source__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__raster_collection_source__descriptor;
 extern const ProtobufCEnumDescriptor    terrane__v1__raster_collection_source__policy__descriptor;
+extern const ProtobufCMessageDescriptor terrane__v1__mosaic_source__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__csv_columns__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__metadata__descriptor;
 extern const ProtobufCMessageDescriptor terrane__v1__vector_options__descriptor;

@@ -196,10 +196,12 @@ struct  Terrane__V1__DeleteDatasetResponse
   Terrane__V1__Dataset *dataset;
   size_t n_artifacts;
   Terrane__V1__Artifact **artifacts;
+  size_t n_dependents;
+  Terrane__V1__DatasetName **dependents;
 };
 #define TERRANE__V1__DELETE_DATASET_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__delete_dataset_response__descriptor) \
-    , NULL, 0,NULL }
+    , NULL, 0,NULL, 0,NULL }
 
 
 typedef enum {
