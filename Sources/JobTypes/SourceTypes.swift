@@ -18,6 +18,8 @@ public enum JobType {
   public static let processLargeRaster = "process_large_raster"
   /// Lays the scenes of a collection together for views from afar.
   public static let createMosaic = "create_mosaic"
+  /// Draws the map tiles of a raster's low zooms beforehand.
+  public static let generateTileCache = "generate_tile_cache"
   /// Lays datasets that are served over each other as one mosaic.
   public static let mosaicDatasets = "mosaic_datasets"
   /// Builds the STAC collection of a raster collection, with an item for each scene. Writes nothing.

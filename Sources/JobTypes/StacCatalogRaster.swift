@@ -23,6 +23,8 @@ public struct StacCatalogRasterParameters: Codable, Sendable, Equatable {
   /// The file that is served.
   public var file: ProcessRasterResult
   public var rendering: RasterRendering
+  /// Tiles that were drawn beforehand, if there are any.
+  public var tiles: TileCacheResult?
 
   public init(
     collectionID: String, itemID: String, title: String, description: String, license: String = "",

@@ -177,7 +177,7 @@ import Testing
       url: "file:///b.tif", crs: "EPSG:1",
       options: DatasetSpec.Raster.Options(
         targetCRS: "EPSG:2", resolution: 3, resampling: "mode", compression: "lzw", generateStatistics: false,
-        buildOverviews: false, colormap: "viridis", rescale: [[0, 1]]),
+        buildOverviews: false, colormap: "viridis", rescale: [[0, 1]], enableTiles: true),
       files: DatasetSpec.Raster.Files(urls: ["file:///c.tif"], isTolerant: true),
       members: [try DatasetIdentity(namespace: "", datasetID: "a", resourceID: "b", versionID: "c")])
     let fields = b.fieldsDiffering(from: a)

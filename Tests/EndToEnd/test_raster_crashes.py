@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import rasterio
+from rasterio.transform import from_origin
 from support import rasters
 from support.server import Server, Watcher
 from support.waiting import until
@@ -33,7 +34,7 @@ def assert_nothing_left(server: Server) -> None:
     server.wait_until_clean()
     assert list((server.data / "scratch").iterdir()) == []
     live = {name for (name,) in server.rows("SELECT identifier FROM coremachine.ledger WHERE kind = 'file' AND state <> 'GONE'")}
-    kept = {str(path.relative_to(server.data / "files")) for path in (server.data / "files").rglob("*.tif")}
+    kept = {str(path.relative_to(server.data / "files")) for path in (server.data / "files").rglob("*-*.*")}
     assert kept == live
     until(lambda: server.tasks == [], "no task process is left", 10)
 
@@ -87,24 +88,43 @@ def test_a_server_that_dies_as_it_takes_a_file_over(victim: Server, sources: Pat
     assert_whole(victim, name, source)
 
 
-def test_a_cancelled_verification_is_retried_without_writing_again(victim: Server, sources: Path, name: str):
+@pytest.mark.parametrize("kind", ["raster", "raster-with-tiles", "collection"])
+def test_a_cancelled_verification_is_retried_without_writing_again(victim: Server, sources: Path, name: str, kind: str):
     """What was written is kept: a retry goes on after it."""
-    source = rasters.write(sources / "kept.tif", rasters.picture(400, 1))
-    watcher = victim.begin(name, source, "--timeout", "120")
-    # While the data API stands still, verification cannot end.
+    folder = sources / f"kept-{kind}"
+    folder.mkdir()
+    folder.chmod(0o755)
+    source = rasters.write(folder / "kept.tif", rasters.picture(400, 1))
+    options = {"raster-with-tiles": ["--tiles"], "collection": ["--tiles"]}.get(kind, [])
+    if kind == "collection":
+        rasters.write(folder / "more.tif", rasters.picture(400, 1), transform=from_origin(504_000, 5_500_000, 10, 10))
+    watcher = victim.begin(name, f"{folder}/*.tif" if kind == "collection" else source, *options, "--timeout", "120")
+    before = {"raster": "stac_catalog_raster", "raster-with-tiles": "stac_catalog_raster"}.get(kind, "stac_catalog_collection")
+    # While the data API stands still, verification cannot end. With tiles, it is needed until they are drawn.
+    if options:
+        watcher.wait_for("cataloguing", lambda s: s["progress"]["step"] in (before, "verify"), 90)
     [data_api] = victim.children_named("terrane_dataapi")
     data_api.kill(signal.SIGSTOP)
     try:
-        watcher.wait_for("verification", lambda s: s["progress"]["step"] == "verify")
-        assert victim.cli("cancel", name).code == 0
+        watcher.wait_for("verification", lambda s: s["progress"]["step"] == "verify", 120)
+        answer = victim.cli("cancel", name)
         watcher.end(60)
     finally:
         data_api.kill(signal.SIGCONT)
+    if answer.code != 0:
+        pytest.fail(f"it was ready before it could be cancelled: {answer.problem}")
     assert victim.record(name)["status"] == "cancelled"
-    assert victim.cli("retry", name, "--watch").code == 0
+    assert victim.cli("retry", name, "--watch", timeout=240).code == 0
+    record = victim.record(name)
     steps = victim.rows(
-        "SELECT j.job_type FROM coremachine.jobs j JOIN datasets.datasets d ON d.operation_id = j.operation_id WHERE d.key = %s ORDER BY j.step",
-        bytes.fromhex(victim.record(name)["dataset_key"]),
+        "SELECT j.job_type, j.carried_from IS NOT NULL FROM coremachine.jobs j JOIN datasets.datasets d ON d.operation_id = j.operation_id"
+        " WHERE d.key = %s ORDER BY j.step",
+        bytes.fromhex(record["dataset_key"]),
     )
-    assert [step for (step,) in steps][-2:] == ["stac_catalog_raster", "verify"]
-    assert_whole(victim, name, source)
+    assert [step for step, _ in steps][-2:] == [before, "verify"]
+    assert [carried for _, carried in steps] == [True] * (len(steps) - 2) + [False, False]
+    files = set(rasters.files_of(victim, record).values())
+    assert all(file.exists() for file in files) and (not options or any(file.suffix == ".mbtiles" for file in files))
+    if kind == "raster":
+        assert_whole(victim, name, source)
+    assert_nothing_left(victim)

@@ -26,12 +26,13 @@ from titiler.core.resources.enums import ImageType
 from titiler.mosaic.extensions.wmts import jinja2_env, wmtsExtension
 from titiler.mosaic.factory import MosaicTilerFactory
 
-from . import __version__, mosaic_json, pages, problems, raster_parameters, rendering
+from . import __version__, mosaic_json, pages, problems, raster_parameters, rendering, tile_cache
 from .pages import extents
 from .problems import Problem
 from .raster import COG, as_link, documentation, nothing_here, path_of
+from .reader import RasterReader
 from .registry import Registry, Route, Scene
-from .tile_sets import TILE_MATRIX_SETS, WHOLE_WORLD, Capabilities, ClippedExtent, RasterReader
+from .tile_sets import TILE_MATRIX_SETS, WHOLE_WORLD, Capabilities, ClippedExtent
 
 # Builds whose scenes are kept in memory.
 _KEPT = 64
@@ -51,8 +52,8 @@ class Asset(str):
 
 
 @attr.s
-class SceneReader(Reader):
-    """rio-tiler's reader of a scene's file."""
+class SceneReader(RasterReader):
+    """The reader of a scene's file."""
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.input, Asset):
@@ -189,6 +190,9 @@ class MosaicApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route: Route = scope["state"]["route"]
         request = Request(scope)
+        if (kept := await tile_cache.answer(scope, self.app.state.files)) is not None:
+            await kept(scope, receive, send)
+            return
         try:
             mosaic = await self._mosaic(route, request)
         except Exception as error:
@@ -342,6 +346,7 @@ class MosaicApplication:
             content, media = raster_parameters.render(image, **how)
             return Response(content, media_type=media)
 
+        tile_cache.download(router)
         documentation(router)
         return router
 
@@ -377,6 +382,8 @@ def _links(request: Request, route: Route) -> dict[str, tuple[str, str, str, str
         "wmts": ("tiles", "application/xml", f"{here}/WMTSCapabilities.xml", "WMTS"),
         "info": ("about", "application/json", f"{here}/info", "What the scenes have in common"),
     }
+    if route.tile_cache is not None:
+        links["kept"] = ("enclosure", tile_cache.MBTILES, f"{here}/tiles.mbtiles", "Map tiles of the low zooms, MBTiles")
     if route.stac_collection and not route.is_preview:
         site = str(request.base_url.replace(path=request.state.site_root)).rstrip("/")
         links["catalogued"] = ("describedby", "application/json", f"{site}/stac/collections/{route.stac_collection}", "STAC collection")

@@ -18,10 +18,11 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 from titiler.core.factory import TilerFactory  # noqa: E402
 from titiler.extensions.wmts import jinja2_env, wmtsExtension  # noqa: E402
 
-from . import __version__, openapi, pages, problems, raster_parameters, rendering  # noqa: E402
+from . import __version__, openapi, pages, problems, raster_parameters, rendering, tile_cache  # noqa: E402
 from .problems import Problem  # noqa: E402
+from .reader import RasterReader  # noqa: E402
 from .registry import Route, ServedRaster  # noqa: E402
-from .tile_sets import TILE_MATRIX_SETS, Capabilities, RasterReader  # noqa: E402
+from .tile_sets import TILE_MATRIX_SETS, Capabilities  # noqa: E402
 
 log = logging.getLogger("terrane.dataapi")
 
@@ -87,6 +88,9 @@ class RasterApplication:
             problem = Problem(404, "DATASET_WITHDRAWN", "The data behind this dataset is no longer there.")
             await problem.response()(scope, receive, send)
             return
+        if (kept := await tile_cache.answer(scope, self.app.state.files)) is not None:
+            await kept(scope, receive, send)
+            return
         path = scope["path"].removeprefix(scope["root_path"])
         query = rendering.completed(path, scope["query_string"], route.rasters[0].details)
         await self.app({**scope, "query_string": raster_parameters.as_json(path, query)}, receive, send)
@@ -143,6 +147,7 @@ class RasterApplication:
                 return Response(None, 200, {"Content-Length": str(served.bytes), "Accept-Ranges": "bytes"}, media_type=COG)
             return FileResponse(path, media_type=COG, filename=file)
 
+        tile_cache.download(router)
         documentation(router)
         return router
 
@@ -190,6 +195,8 @@ def _links(request: Request, route: Route) -> dict[str, Link]:
         "info": ("about", "application/json", f"{here}/info", "Bands, size and reference system"),
         "statistics": ("about", "application/json", f"{here}/statistics", "Statistics of the bands, from a sample"),
     }
+    if route.tile_cache is not None:
+        links["kept"] = ("enclosure", tile_cache.MBTILES, f"{here}/tiles.mbtiles", "Map tiles of the low zooms, MBTiles")
     if stac := pages.stac_item_url(request, route):
         links["catalogued"] = ("canonical", "application/geo+json", stac, "STAC item in the catalogue")
     return links

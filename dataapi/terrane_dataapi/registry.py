@@ -80,6 +80,16 @@ class ServedRaster:
 
 
 @dataclass(frozen=True)
+class TileCache:
+    """Map tiles that were drawn beforehand: an MBTiles file below the folder of served files."""
+
+    file: str
+    bytes: int
+    # Zooms go from 0 to this.
+    maxzoom: int
+
+
+@dataclass(frozen=True)
 class Route:
     """A row of serving.routes with its collections and rasters."""
 
@@ -98,6 +108,7 @@ class Route:
     published_at: datetime | None
     collections: list[ServedCollection] = field(default_factory=list)
     rasters: list[ServedRaster] = field(default_factory=list)
+    tile_cache: TileCache | None = None
     # The build's STAC item, also before it is in the catalogue.
     item: dict[str, Any] | None = None
 
@@ -139,6 +150,8 @@ SELECT {_COLUMNS},
       'id', s.raster_id, 'title', s.title, 'file', s.file, 'bytes', s.bytes, 'bbox', s.bbox, 'details', s.details)), '[]')
    FROM (SELECT * FROM serving.rasters s WHERE s.dataset_pk = r.dataset_pk AND s.build = r.build ORDER BY s.position LIMIT 1) s
   ) AS rasters,
+  (SELECT json_build_object('file', s.file, 'bytes', s.bytes, 'maxzoom', s.details->'maxzoom')
+   FROM serving.rasters s WHERE s.dataset_pk = r.dataset_pk AND s.build = r.build AND s.role = 'tiles') AS tile_cache,
   r.item
 FROM serving.routes r
 WHERE r.namespace = $1 AND r.dataset_id = $2 AND r.resource_id = $3 AND r.version_id = $4
@@ -179,6 +192,7 @@ def _route(row) -> Route:
         published_at=row["published_at"],
         collections=[ServedCollection(**c) for c in row["collections"]],
         rasters=[ServedRaster(**r) for r in row.get("rasters") or []],
+        tile_cache=TileCache(**row["tile_cache"]) if row.get("tile_cache") else None,
         item=row.get("item"),
     )
 
@@ -199,7 +213,7 @@ class Scene:
 
 _SCENES = """
 SELECT raster_id AS id, file, bytes, bbox, role, (details->'raster'->>'width')::int AS width, (details->'raster'->>'height')::int AS height
-FROM serving.rasters WHERE dataset_pk = $1 AND build = $2 ORDER BY position
+FROM serving.rasters WHERE dataset_pk = $1 AND build = $2 AND role IS DISTINCT FROM 'tiles' ORDER BY position
 """
 
 

@@ -4,16 +4,12 @@ Web Mercator ends at 85.0511° north and south. A client that is told of more ta
 that reaches the poles twelve times as tall as it is, and asks for tiles that cannot be.
 """
 
-from functools import cached_property
 from typing import Any
 
-import attr
 import morecantile
 from morecantile import TileMatrixSet
 from morecantile.defaults import TileMatrixSets
 from rasterio.crs import CRS
-from rasterio.warp import calculate_default_transform
-from rio_tiler.io import Reader
 from rio_tiler.types import BBox
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,24 +38,6 @@ class ClippedExtent:
         bounds: BBox = super().get_geographic_bounds(crs)  # type: ignore[misc]
         # Any other system was asked for by its name, and need not count in degrees.
         return clipped(bounds, self.tms.id) if crs == self.tms.rasterio_geographic_crs else bounds
-
-
-@attr.s
-class RasterReader(ClippedExtent, Reader):
-    """rio-tiler's reader of a raster's file."""
-
-    tms: TileMatrixSet = attr.ib(default=WHOLE_WORLD)
-
-    @cached_property
-    def _dst_geom_in_tms_crs(self) -> tuple:
-        """Pixels in the tile set's system, by which rio-tiler tells the zooms."""
-        # With Web Mercator's pole among them they count as far larger: a world of 1 km a pixel would end at zoom 4, not 7.
-        west, south, east, north = self.bounds
-        _, low, _, high = clipped(self.bounds, self.tms.id)
-        rows = round(self.height * (high - low) / (north - south))
-        if not self.crs.is_geographic or rows in (0, self.height):
-            return super()._dst_geom_in_tms_crs
-        return calculate_default_transform(self.crs, self.tms.rasterio_crs, self.width, rows, west, low, east, high)
 
 
 class Capabilities(Jinja2Templates):

@@ -20,6 +20,10 @@ struct RasterReport {
       block.fact("Map tiles", TerminalText.sanitised(raster.tilesURL))
       block.fact("QGIS", "Layer > Add Layer > Add WMS/WMTS Layer, New; URL:")
       block.fact("", TerminalText.sanitised(raster.wmtsURL))
+      if !raster.tileCacheURL.isEmpty {
+        block.fact(
+          "Tiles drawn", "\(TerminalText.sanitised(raster.tileCacheURL))  (zoom 0 to \(raster.tileCacheMaxzoom))")
+      }
       if raster.sceneCount > 0 {
         block.fact("Scenes", "\(TerminalText.sanitised(raster.scenesURL))  (\(Quantity.bytes(raster.bytes)))")
         block.fact("MosaicJSON", TerminalText.sanitised(raster.mosaicjsonURL))

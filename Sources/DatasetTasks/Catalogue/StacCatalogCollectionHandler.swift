@@ -22,7 +22,13 @@ enum StacCatalogCollectionHandler: TaskHandler {
       let item = try scene.item.map { try documents.adopted(JSONValue(text: $0)) } ?? documents.item
       items.append(try JSONText.encode(item))
     }
-    let collection = try JSONText.encode(parameters.common.collection(bbox: parameters.bbox))
+    var document = parameters.common.collection(bbox: parameters.bbox)
+    if let tiles = parameters.common.tiles, case .object(var members) = document {
+      members["assets"] = ["tile_cache": StacRaster.asset(tiles, parameters.common.endpoint)]
+      members["stac_extensions"] = ["https://stac-extensions.github.io/file/v2.1.0/schema.json"]
+      document = .object(members)
+    }
+    let collection = try JSONText.encode(document)
     return try JSONText.encode(StacCollectionResult(collection: collection, items: items))
   }
 }

@@ -130,7 +130,7 @@ struct StacRaster {
     ]
     data.merge(projection) { $1 }
     let preview = scene.map { "scenes/\($0).png" } ?? "preview.png?max_size=512"
-    return [
+    var assets: [String: JSONValue] = [
       "data": .object(data),
       "thumbnail": [
         "href": .string("\(endpoint)/\(preview)"), "type": "image/png", "title": "Preview", "roles": ["thumbnail"],
@@ -146,6 +146,18 @@ struct StacRaster {
       "endpoint": [
         "href": .string(endpoint), "type": "application/json", "title": "The dataset", "roles": ["service"],
       ],
+    ]
+    // A scene's tiles are the whole mosaic's.
+    if scene == nil, let tiles = parameters.tiles { assets["tile_cache"] = Self.asset(tiles, endpoint) }
+    return .object(assets)
+  }
+
+  /// Of a raster's item, or of a mosaic's collection.
+  static func asset(_ tiles: TileCacheResult, _ endpoint: String) -> JSONValue {
+    [
+      "href": .string("\(endpoint)/tiles.mbtiles"), "type": "application/vnd.sqlite3",
+      "title": .string("Map tiles of zoom 0 to \(tiles.maxzoom) (MBTiles)"), "roles": ["tiles"],
+      "file:size": .integer(tiles.bytes),
     ]
   }
 

@@ -44,6 +44,7 @@ public enum TaskHandlers {
     JobType.processRasters: ProcessRasterHandler.self,
     JobType.processLargeRaster: LargeRasterHandler.self,
     JobType.createMosaic: CreateMosaicHandler.self,
+    JobType.generateTileCache: TileCacheHandler.self,
     JobType.mosaicDatasets: MosaicDatasetsHandler.self,
     JobType.stacCatalogCollection: StacCatalogCollectionHandler.self,
     JobType.verify: VerifyHandler.self,

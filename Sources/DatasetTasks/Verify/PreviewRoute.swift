@@ -9,10 +9,12 @@ struct PreviewRoute {
   var token: String
 
   /// The body of an answer. Throws `DATA_API_UNAVAILABLE` where there is none.
-  func get(_ path: String, accept: String, what: String) throws -> [UInt8] {
+  /// - Parameter again: more is asked for after this: the connection stays.
+  func get(_ path: String, accept: String, what: String, again: Bool = false) throws -> [UInt8] {
     let response: LoopbackHTTP.Response
     do {
-      response = try LoopbackHTTP.get(url + path, headers: [("X-Terrane-Preview", token), ("Accept", accept)])
+      response = try LoopbackHTTP.get(
+        url + path, headers: [("X-Terrane-Preview", token), ("Accept", accept)], again: again)
     } catch {
       throw ProblemReport(.parametersInvalid, "The data API is not on this machine's loopback address.")
     }

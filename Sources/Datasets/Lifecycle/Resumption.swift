@@ -1,9 +1,9 @@
 internal import JobTypes
 internal import PostgreSQL
 
-/// Where a retry goes on: after the step that made what is served, where all it made is still there and the source is the one
-/// it read. A step before that is not worth keeping (the probe is short, and its pin may be the very thing that failed), and
-/// `verify` needs the preview that cataloguing sets up.
+/// Where a retry goes on: at the furthest step before which everything that was made is still there, where the source is the one
+/// that was read. Where nothing that is served was made yet it begins anew: the probe is short, and its pin may be the very thing
+/// that failed.
 struct Resumption: Sendable {
   /// From 1.
   var step: Int32
@@ -31,49 +31,66 @@ struct Resumption: Sendable {
     if let reason = operation.problem?.reason.name, inTheRows.contains(reason) { return nil }
     let jobs = try await transaction.query(
       """
-      SELECT job_type, state, parameters::text AS parameters, results[1]::text AS result FROM coremachine.jobs
+      SELECT job_type, state, parameters::text AS parameters, array_to_json(results)::text AS results FROM coremachine.jobs
       WHERE operation_id = $1 ORDER BY step
       """, [.int64(operation.id)])
-    guard let made = try Made.allCases.first(where: { try $0.matches(jobs) }), try jobs[0].text("state") == "SUCCEEDED",
-      let result = try jobs[made.step - 1].optionalText("result")
-    else { return nil }
-    let things = try made.things(result)
-    // Locked: whoever is about to doom them waits, and then finds them with the new operation.
-    let present = try await transaction.query(
-      """
-      SELECT identifier FROM coremachine.ledger
-      WHERE operation_id = $1 AND step = $2 AND kind = $3 AND state = 'PRESENT' FOR NO KEY UPDATE
-      """, [.int64(operation.id), .int32(Int32(made.step)), .text(made.kind)])
-    guard !things.isEmpty, things == Set(try present.map { try $0.text("identifier") }) else { return nil }
-    return Resumption(
-      step: Int32(made.step + 1), jobType: made.following, parameters: try jobs[made.step].text("parameters"))
+    let steps = try jobs.map { job in
+      Step(
+        type: try job.text("job_type"), hasSucceeded: try job.text("state") == "SUCCEEDED",
+        parameters: try job.text("parameters"), results: try job.optionalText("results") ?? "[]")
+    }
+    // The furthest step before which everything is still there.
+    for place in steps.indices.reversed() where begin.contains(steps[place].type) {
+      let before = steps[..<place]
+      guard before.allSatisfy(\.hasSucceeded) else { continue }
+      let made = try before.enumerated().map { try Self.made(by: $1, number: $0 + 1) }.reduce(into: Set()) {
+        $0.formUnion($1)
+      }
+      // Locked: whoever is about to doom them waits, and then finds them with the new operation.
+      let rows = try await transaction.query(
+        """
+        SELECT step, identifier FROM coremachine.ledger
+        WHERE operation_id = $1 AND step <= $2 AND kind = ANY ($3) AND state = 'PRESENT' FOR NO KEY UPDATE
+        """, [.int64(operation.id), .int32(Int32(place)), .textArray(["table", ServedFiles.kind])])
+      let present = Set(try rows.map { Thing(step: Int(try $0.int32("step")), identifier: try $0.text("identifier")) })
+      guard !made.isEmpty, made == present else { continue }
+      return Resumption(step: Int32(place + 1), jobType: steps[place].type, parameters: steps[place].parameters)
+    }
+    return nil
   }
 
-  /// The step of a chain that makes what is served.
-  private enum Made: CaseIterable {
-    case tables, raster
+  /// Steps a retry can begin at: what they need is in their parameters, and they set up what follows. `verify` and
+  /// `generate_tile_cache` need the preview that the step before sets up; a mosaic's members are held by its own operation.
+  private static let begin: Set<String> = [
+    JobType.stacCatalogVectors, JobType.stacCatalogRaster, JobType.stacCatalogCollection, JobType.createMosaic,
+  ]
 
-    /// From 1.
-    var step: Int { self == .tables ? 2 : 3 }
-    var jobType: String { self == .tables ? JobType.ingestVector : JobType.processRaster }
-    var following: String { self == .tables ? JobType.stacCatalogVectors : JobType.stacCatalogRaster }
-    /// In the ledger.
-    var kind: String { self == .tables ? "table" : ServedFiles.kind }
+  private struct Step {
+    var type: String
+    var hasSucceeded: Bool
+    var parameters: String
+    /// A JSON array.
+    var results: String
+  }
 
-    /// Whether it has succeeded, and the next step was planned.
-    func matches(_ jobs: PGResult) throws -> Bool {
-      guard jobs.count > step else { return false }
-      return try jobs[step - 1].text("job_type") == jobType && jobs[step - 1].text("state") == "SUCCEEDED"
-        && jobs[step].text("job_type") == following
-    }
+  /// A thing that is served, as the ledger names it.
+  private struct Thing: Hashable {
+    var step: Int
+    var identifier: String
+  }
 
-    /// What it made, as the ledger names it.
-    func things(_ result: String) throws -> Set<String> {
-      switch self {
-      case .tables:
-        Set(try JSON.decode(IngestVectorResult.self, from: result).layers.map { ServedTable.identifier($0.table) })
-      case .raster: [try JSON.decode(ProcessRasterResult.self, from: result).file]
+  private static func made(by step: Step, number: Int) throws -> Set<Thing> {
+    func results<T: Decodable>(_ type: T.Type) throws -> [T] { try JSON.decode([T].self, from: step.results) }
+    let names: [String] =
+      switch step.type {
+      case JobType.ingestVector:
+        try results(IngestVectorResult.self).flatMap { $0.layers.map { ServedTable.identifier($0.table) } }
+      case JobType.processRaster, JobType.processRasters, JobType.processLargeRaster:
+        try results(ProcessRasterResult.self).map(\.file)
+      case JobType.createMosaic: try results(CreateMosaicResult.self).compactMap(\.overview?.file)
+      case JobType.generateTileCache: try results(TileCacheResult.self).map(\.file)
+      default: []
       }
-    }
+    return Set(names.map { Thing(step: number, identifier: $0) })
   }
 }

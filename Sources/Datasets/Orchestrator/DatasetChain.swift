@@ -70,13 +70,16 @@ public struct DatasetChain: ChainDelegate {
   ) throws -> ChainStep {
     .job(
       NextJob(type: JobType.verify, parameters: try JSON.text(parameters)),
-      effects: [
-        Effect(
-          "datasets.preview",
-          [
-            .int64(operation.subject), .int64(operation.id), .bytea(SHA256Digest.of(Array(token.utf8))),
-            .text(try publication.json()),
-          ])
+      effects: [try preview(operation, token, publication)])
+  }
+
+  /// What is staged is served to whoever has the token.
+  func preview(_ operation: OperationView, _ token: String, _ publication: Publication) throws -> Effect {
+    Effect(
+      "datasets.preview",
+      [
+        .int64(operation.subject), .int64(operation.id), .bytea(SHA256Digest.of(Array(token.utf8))),
+        .text(try publication.json()),
       ])
   }
 

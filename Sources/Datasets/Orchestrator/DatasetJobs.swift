@@ -74,6 +74,13 @@ public enum DatasetJobs {
         intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0))] },
         adopt: { try await adoptOverview($0, files) }),
       JobTypeDefinition(
+        name: JobType.generateTileCache,
+        stages: [
+          StageDefinition(name: "run", silenceLimit: .seconds(300), timeLimit: TimeLimit(base: .seconds(7_200)))
+        ],
+        intends: { [LedgerIntent(kind: ServedFiles.kind, identifier: ServedFiles.name($0, .tiles))] },
+        adopt: { try await adoptTiles($0, files) }),
+      JobTypeDefinition(
         name: JobType.mosaicDatasets,
         stages: [
           StageDefinition(name: "run", silenceLimit: .seconds(300), timeLimit: TimeLimit(base: .seconds(3_600)))
@@ -135,6 +142,15 @@ public enum DatasetJobs {
     }
   }
 
+  private static func adoptTiles(_ context: AdoptionContext, _ files: ServedFiles) async throws -> String {
+    var result = try JSON.decode(TileCacheResult.self, from: context.result)
+    guard result.file == TileCacheFile.scratchName else {
+      throw ProblemReport(reason: "INTERNAL", message: "the task left its tiles under another name")
+    }
+    result.file = try await take(result.file, bytes: result.bytes, .tiles, context, files)
+    return try JSON.text(result)
+  }
+
   private static func adopt(
     _ written: ProcessRasterResult, _ context: AdoptionContext, _ files: ServedFiles
   ) async throws -> ProcessRasterResult {
@@ -142,19 +158,27 @@ public enum DatasetJobs {
     guard result.file == RasterFile.scratchName else {
       throw ProblemReport(reason: "INTERNAL", message: "the task left its raster under another name")
     }
+    result.file = try await take(result.file, bytes: result.bytes, .geoTIFF, context, files)
+    return result
+  }
+
+  /// A file of the attempt's folder becomes one that is served. Answers its name.
+  private static func take(
+    _ file: String, bytes written: Int64, _ format: ServedFiles.Format, _ context: AdoptionContext, _ files: ServedFiles
+  ) async throws -> String {
     let name = ServedFiles.name(
       AttemptIdentity(
-        subject: context.subject, operationID: context.operationID, taskID: context.taskID, attempt: context.attempt))
-    let bytes = try files.take("\(context.scratchDirectory)/\(result.file)", as: name)
-    guard bytes == result.bytes else {
+        subject: context.subject, operationID: context.operationID, taskID: context.taskID, attempt: context.attempt),
+      format)
+    let bytes = try files.take("\(context.scratchDirectory)/\(file)", as: name)
+    guard bytes == written else {
       throw ProblemReport(
-        reason: "INTERNAL", message: "the raster has \(bytes) bytes and the task wrote \(result.bytes)")
+        reason: "INTERNAL", message: "the file has \(bytes) bytes and the task wrote \(written)")
     }
     _ = try await context.transaction.query(
       "SELECT coremachine.ledger_present($1, $2, $3, $4, $5)",
       [.int64(context.taskID), .int32(context.attempt), .text(ServedFiles.kind), .text(name), .int64(bytes)])
-    result.file = name
-    return result
+    return name
   }
 
   /// Takes over the tables a load made: owner, schema `data`, and reading for the data API, in the transaction that is fenced

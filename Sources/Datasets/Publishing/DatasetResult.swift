@@ -1,3 +1,5 @@
+internal import JobTypes
+
 /// What a published dataset offers, kept as JSON with its row. Paths are below the public URL, which may change.
 public struct DatasetResult: Sendable, Equatable, Codable {
   public var path: String
@@ -13,6 +15,14 @@ public struct DatasetResult: Sendable, Equatable, Codable {
   /// Of a raster dataset; nil otherwise.
   public var rasters: [Raster]?
 
+  /// This, with tiles that were drawn beforehand, if there are any.
+  func with(_ tiles: TileCacheResult?) -> DatasetResult {
+    guard let tiles, rasters?.isEmpty == false else { return self }
+    var more = self
+    more.rasters?[0].tileCacheMaxzoom = tiles.maxzoom
+    return more
+  }
+
   public struct Raster: Sendable, Equatable, Codable {
     public var id: String
     public var title: String
@@ -25,6 +35,8 @@ public struct DatasetResult: Sendable, Equatable, Codable {
     public var bands: [Band]
     /// Of a mosaic: how many it is made of.
     public var scenes: Int?
+    /// Where tiles were drawn beforehand: the highest zoom.
+    public var tileCacheMaxzoom: Int?
   }
 
   public struct Band: Sendable, Equatable, Codable {

@@ -44,9 +44,26 @@ struct Publication: Sendable {
   struct Details: Codable, Sendable {
     var raster: RasterDescription
     var rendering: RasterRendering
-    /// `overview`: no scene, but all of them from afar.
+    /// `overview`: no scene, but all of them from afar. `tiles`: map tiles that were drawn beforehand.
     var role: String?
+    /// Of tiles: the highest zoom there is.
+    var maxzoom: Int?
   }
+
+  /// This, with tiles that were drawn beforehand, if there are any.
+  func with(_ tiles: TileCacheResult?) -> Publication {
+    guard let tiles, let first = rasters.first else { return self }
+    var more = self
+    more.rasters.append(
+      Raster(
+        id: Self.tilesID, position: rasters.count, title: "", file: tiles.file, bytes: tiles.bytes, bbox: first.bbox,
+        details: Details(
+          raster: first.details.raster, rendering: first.details.rendering, role: "tiles", maxzoom: tiles.maxzoom)))
+    return more
+  }
+
+  /// No raster has it: ids begin with what file names do, and this does not.
+  static let tilesID = "~tiles"
 
   func json() throws -> String {
     struct Head: Encodable {

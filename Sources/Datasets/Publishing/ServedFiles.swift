@@ -2,7 +2,7 @@ internal import CoreMachine
 internal import Foundation
 internal import TaskProtocol
 
-/// The files that are served, in a folder of their own: `{dataset}/{operation}/{task}-{attempt}.tif`. A file never changes once
+/// The files that are served, in a folder of their own: `{dataset}/{operation}/{task}-{attempt}.tif`, or `.mbtiles`. A file never changes once
 /// it is there, and is there under that name only.
 public struct ServedFiles: Sendable {
   /// Absolute path; on the same file system as the scratch folders.
@@ -13,12 +13,18 @@ public struct ServedFiles: Sendable {
   /// The kind of ledger entry.
   public static let kind = "file"
 
-  static func name(_ attempt: AttemptIdentity) -> String {
-    "\(attempt.subject)/\(attempt.operationID)/\(attempt.taskID)-\(attempt.attempt).tif"
+  /// What a file is, by the ending of its name.
+  enum Format: String {
+    case geoTIFF = "tif"
+    case tiles = "mbtiles"
+  }
+
+  static func name(_ attempt: AttemptIdentity, _ format: Format = .geoTIFF) -> String {
+    "\(attempt.subject)/\(attempt.operationID)/\(attempt.taskID)-\(attempt.attempt).\(format.rawValue)"
   }
 
   static func isName(_ text: String) -> Bool {
-    text.wholeMatch(of: /[0-9]{1,19}\/[0-9]{1,19}\/[0-9]{1,19}-[0-9]{1,10}\.tif/) != nil
+    text.wholeMatch(of: /[0-9]{1,19}\/[0-9]{1,19}\/[0-9]{1,19}-[0-9]{1,10}\.(tif|mbtiles)/) != nil
   }
 
   /// Moves a file that a task wrote to its place. Done again after it was done, it finds it there.

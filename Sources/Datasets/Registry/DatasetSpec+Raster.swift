@@ -48,11 +48,15 @@ extension DatasetSpec {
       public var colormap: String
       /// [smallest, largest] value shown, one pair for each band or one for all; empty: by the raster's statistics.
       public var rescale: [[Double]]
+      /// Whether tiles of the low zooms are drawn beforehand. Nil, of an earlier version: they are not.
+      public var enableTiles: Bool?
 
       public init(
         targetCRS: String = "", resolution: Double = 0, resampling: String = "", compression: String = "",
-        generateStatistics: Bool = true, buildOverviews: Bool = true, colormap: String = "", rescale: [[Double]] = []
+        generateStatistics: Bool = true, buildOverviews: Bool = true, colormap: String = "", rescale: [[Double]] = [],
+        enableTiles: Bool? = nil
       ) {
+        self.enableTiles = enableTiles
         self.targetCRS = targetCRS
         self.resolution = resolution
         self.resampling = resampling
@@ -71,6 +75,7 @@ extension DatasetSpec {
           ("generate_statistics", a?.generateStatistics == b?.generateStatistics),
           ("build_overviews", a?.buildOverviews == b?.buildOverviews), ("colormap", a?.colormap == b?.colormap),
           ("rescale", a?.rescale == b?.rescale),
+          ("enable_tiles", (a?.enableTiles ?? false) == (b?.enableTiles ?? false)),
         ]
         return pairs.filter { !$0.1 }.map(\.0)
       }

@@ -18,15 +18,18 @@ public enum LoopbackHTTP {
   /// - Parameters:
   ///   - headers: name and value; neither may hold line breaks.
   ///   - timeout: seconds for the whole request.
-  public static func get(_ url: String, headers: [(String, String)], timeout: Int = 60) throws(NotLoopback) -> Response
-  {
+  ///   - again: more is asked for after this: the connection stays open, as long as the process.
+  public static func get(
+    _ url: String, headers: [(String, String)], timeout: Int = 60, again: Bool = false
+  ) throws(NotLoopback) -> Response {
     guard isLoopback(url), headers.allSatisfy({ !($0.0 + $0.1).contains(where: \.isNewline) }) else {
       throw NotLoopback()
     }
     let lines = headers.map { "\($0.0): \($0.1)" }.joined(separator: "\r\n")
-    let options = StringList([
-      "TIMEOUT=\(timeout)", "CONNECTTIMEOUT=10", "MAX_RETRY=0", "MAX_FILE_SIZE=16777216", "HEADERS=\(lines)",
-    ])
+    let options = StringList(
+      [
+        "TIMEOUT=\(timeout)", "CONNECTTIMEOUT=10", "MAX_RETRY=0", "MAX_FILE_SIZE=16777216", "HEADERS=\(lines)",
+      ] + (again ? ["PERSISTENT=terrane"] : []))
     return ErrorCapture.during { errors in
       guard let result = CPLHTTPFetch(url, options.pointer) else {
         return Response(body: [], failure: errors.takeFailures().text(or: "no answer"))

@@ -53,10 +53,11 @@ extension Datasets.DatasetSpec.Raster {
     }
     let options = try Options(spec.rasterOptions)
     var shown = Options()
-    (shown.colormap, shown.rescale) = (options.colormap, options.rescale)
+    (shown.colormap, shown.rescale, shown.enableTiles) = (options.colormap, options.rescale, options.enableTiles)
     guard options == shown else {
       throw Datasets.Problem(
-        .invalidArgument, "of a mosaic only colormap and rescale can be chosen: its datasets are written already",
+        .invalidArgument,
+        "of a mosaic only colormap, rescale and enable_tiles can be chosen: its datasets are written already",
         field: "spec.raster_options")
     }
     self.init(url: "", options: options, members: members)
@@ -100,7 +101,8 @@ extension Datasets.DatasetSpec.Raster.Options {
       resampling: options.resampling == .unspecified ? "" : options.resampling.jsonName ?? "",
       compression: options.compression == .unspecified ? "" : options.compression.jsonName ?? "",
       generateStatistics: options.generateStatistics ?? true, buildOverviews: options.buildOverviews ?? true,
-      colormap: options.colormap, rescale: options.rescale.map { [$0.minimum, $0.maximum] })
+      colormap: options.colormap, rescale: options.rescale.map { [$0.minimum, $0.maximum] },
+      enableTiles: options.enableTiles ? true : nil)
   }
 
   private static func isWord(_ byte: UInt8) -> Bool {
@@ -123,7 +125,8 @@ extension RasterOptions {
       compression: Compression(jsonName: options.compression) ?? .unspecified,
       generateStatistics: options.generateStatistics ? nil : false,
       buildOverviews: options.buildOverviews ? nil : false,
-      colormap: options.colormap, rescale: options.rescale.map { ValueRange(minimum: $0[0], maximum: $0[1]) })
+      colormap: options.colormap, rescale: options.rescale.map { ValueRange(minimum: $0[0], maximum: $0[1]) },
+      enableTiles: options.enableTiles ?? false)
   }
 }
 
@@ -138,7 +141,9 @@ extension ServedRaster {
       tilejsonURL: "\(endpoint)/WebMercatorQuad/tilejson.json", wmtsURL: "\(endpoint)/WMTSCapabilities.xml",
       previewURL: "\(endpoint)/preview.png", downloadURL: raster.scenes == nil ? "\(endpoint)/data.tif" : "",
       sceneCount: Int32(clamping: raster.scenes ?? 0), scenesURL: raster.scenes == nil ? "" : "\(endpoint)/scenes",
-      mosaicjsonURL: raster.scenes == nil ? "" : "\(endpoint)/mosaic.json")
+      mosaicjsonURL: raster.scenes == nil ? "" : "\(endpoint)/mosaic.json",
+      tileCacheURL: raster.tileCacheMaxzoom == nil ? "" : "\(endpoint)/tiles.mbtiles",
+      tileCacheMaxzoom: Int32(clamping: raster.tileCacheMaxzoom ?? 0))
   }
 }
 

@@ -526,6 +526,9 @@ public struct RasterOptions: ProtobufMessage {
   public var colormap: String = ""
   /// The values shown as darkest and lightest: one for each band, or one for all.
   public var rescale: [ValueRange] = []
+  /// Draw the tiles of the low zooms beforehand, as one MBTiles file: at most 2,000 of them, as PNG of 256 pixels. Requests that do not
+  /// say how tiles are to look are answered from it, and from the raster where it has none.
+  public var enableTiles: Bool = false
 
   public init() {}
 
@@ -537,7 +540,8 @@ public struct RasterOptions: ProtobufMessage {
     generateStatistics: Bool? = nil,
     buildOverviews: Bool? = nil,
     colormap: String = "",
-    rescale: [ValueRange] = []
+    rescale: [ValueRange] = [],
+    enableTiles: Bool = false
   ) {
     self.targetCrs = targetCrs
     self.resolution = resolution
@@ -547,6 +551,7 @@ public struct RasterOptions: ProtobufMessage {
     self.buildOverviews = buildOverviews
     self.colormap = colormap
     self.rescale = rescale
+    self.enableTiles = enableTiles
   }
 
   public enum Resampling: ProtobufEnum {
@@ -829,7 +834,8 @@ public struct Progress: ProtobufMessage {
   /// 0 … 100.
   public var percent: Double = 0
   /// Name of the step: probe, ingest_vector, stac_catalog_vectors, validate_raster, process_raster, stac_catalog_raster,
-  /// validate_rasters, process_rasters, process_large_raster, create_mosaic, mosaic_datasets, stac_catalog_collection, verify.
+  /// validate_rasters, process_rasters, process_large_raster, create_mosaic, mosaic_datasets, generate_tile_cache,
+  /// stac_catalog_collection, verify.
   public var step: String = ""
   public var stepNumber: Int32 = 0
   /// 0 until the chain is planned.
@@ -999,6 +1005,9 @@ public struct ServedRaster: ProtobufMessage {
   /// Of a mosaic: the list of its scenes, and MosaicJSON.
   public var scenesURL: String = ""
   public var mosaicjsonURL: String = ""
+  /// Where tiles were drawn beforehand: all of them as an MBTiles file, and the highest zoom it has.
+  public var tileCacheURL: String = ""
+  public var tileCacheMaxzoom: Int32 = 0
 
   public init() {}
 
@@ -1020,7 +1029,9 @@ public struct ServedRaster: ProtobufMessage {
     downloadURL: String = "",
     sceneCount: Int32 = 0,
     scenesURL: String = "",
-    mosaicjsonURL: String = ""
+    mosaicjsonURL: String = "",
+    tileCacheURL: String = "",
+    tileCacheMaxzoom: Int32 = 0
   ) {
     self.id = id
     self.title = title
@@ -1040,6 +1051,8 @@ public struct ServedRaster: ProtobufMessage {
     self.sceneCount = sceneCount
     self.scenesURL = scenesURL
     self.mosaicjsonURL = mosaicjsonURL
+    self.tileCacheURL = tileCacheURL
+    self.tileCacheMaxzoom = tileCacheMaxzoom
   }
 }
 
@@ -1947,6 +1960,7 @@ extension RasterOptions {
     if let value = self.buildOverviews { members.append(.init("build_overviews", JSONValue(value))) }
     members.append(.init("colormap", JSONValue(self.colormap)))
     members.append(.init("rescale", .array(self.rescale.map { JSONValue($0) })))
+    members.append(.init("enable_tiles", JSONValue(self.enableTiles)))
     return .object(members)
   }
 }
@@ -1969,6 +1983,7 @@ extension RasterOptions: ProtobufCBacked {
     self.rescale = protobufArray(c.pointee.rescale, c.pointee.n_rescale) { element in
       element.map { ValueRange(copying: $0) } ?? ValueRange()
     }
+    self.enableTiles = c.pointee.enable_tiles != 0
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
@@ -1992,6 +2007,7 @@ extension RasterOptions: ProtobufCBacked {
       c.pointee.n_rescale = self.rescale.count
       c.pointee.rescale = arena.array(self.rescale) { arena.message($0) }
     }
+    c.pointee.enable_tiles = self.enableTiles ? 1 : 0
   }
 }
 
@@ -2614,6 +2630,8 @@ extension ServedRaster {
     members.append(.init("scene_count", JSONValue(self.sceneCount)))
     members.append(.init("scenes_url", JSONValue(self.scenesURL)))
     members.append(.init("mosaicjson_url", JSONValue(self.mosaicjsonURL)))
+    members.append(.init("tile_cache_url", JSONValue(self.tileCacheURL)))
+    members.append(.init("tile_cache_maxzoom", JSONValue(self.tileCacheMaxzoom)))
     return .object(members)
   }
 }
@@ -2646,6 +2664,8 @@ extension ServedRaster: ProtobufCBacked {
     self.sceneCount = c.pointee.scene_count
     self.scenesURL = String(protobuf: c.pointee.scenes_url)
     self.mosaicjsonURL = String(protobuf: c.pointee.mosaicjson_url)
+    self.tileCacheURL = String(protobuf: c.pointee.tile_cache_url)
+    self.tileCacheMaxzoom = c.pointee.tile_cache_maxzoom
   }
 
   package func store(in c: UnsafeMutablePointer<CMessage>, arena: ProtobufEncodingArena) {
@@ -2670,6 +2690,8 @@ extension ServedRaster: ProtobufCBacked {
     c.pointee.scene_count = self.sceneCount
     c.pointee.scenes_url = arena.string(self.scenesURL)
     c.pointee.mosaicjson_url = arena.string(self.mosaicjsonURL)
+    c.pointee.tile_cache_url = arena.string(self.tileCacheURL)
+    c.pointee.tile_cache_maxzoom = self.tileCacheMaxzoom
   }
 }
 

@@ -31,6 +31,9 @@ struct RasterArguments: ParsableArguments {
   @Flag(help: "Write no smaller copies into the file.")
   var noOverviews = false
 
+  @Flag(help: "Draw the tiles of the low zooms beforehand, for many viewers.")
+  var tiles = false
+
   @Flag(help: "Of a collection: leave out files that cannot be used, instead of failing.")
   var tolerant = false
 
@@ -47,6 +50,7 @@ struct RasterArguments: ParsableArguments {
     ].compactMap { $0.1 == nil ? nil : $0.0 }
     if noStatistics { names.append("--no-statistics") }
     if noOverviews { names.append("--no-overviews") }
+    if tiles { names.append("--tiles") }
     return names
   }
 
@@ -64,7 +68,7 @@ struct RasterArguments: ParsableArguments {
       resampling: try choice("--resampling", resampling, RasterOptions.Resampling.init(jsonName:)) ?? .unspecified,
       compression: try choice("--compression", compression, RasterOptions.Compression.init(jsonName:)) ?? .unspecified,
       generateStatistics: noStatistics ? false : nil, buildOverviews: noOverviews ? false : nil,
-      colormap: colormap ?? "", rescale: try ranges.map(range))
+      colormap: colormap ?? "", rescale: try ranges.map(range), enableTiles: tiles)
   }
 
   private func choice<T>(_ option: String, _ text: String?, _ make: (String) -> T?) throws -> T? {

@@ -358,7 +358,7 @@ class RasterCollectionSource(_message.Message):
     def __init__(self, pattern: _Optional[str] = ..., urls: _Optional[_Iterable[str]] = ..., crs: _Optional[str] = ..., policy: _Optional[_Union[RasterCollectionSource.Policy, str]] = ...) -> None: ...
 
 class RasterOptions(_message.Message):
-    __slots__ = ["build_overviews", "colormap", "compression", "generate_statistics", "resampling", "rescale", "resolution", "target_crs"]
+    __slots__ = ["build_overviews", "colormap", "compression", "enable_tiles", "generate_statistics", "resampling", "rescale", "resolution", "target_crs"]
     class Compression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = []
     class Resampling(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -373,6 +373,7 @@ class RasterOptions(_message.Message):
     COMPRESSION_UNSPECIFIED: RasterOptions.Compression
     COMPRESSION_WEBP: RasterOptions.Compression
     COMPRESSION_ZSTD: RasterOptions.Compression
+    ENABLE_TILES_FIELD_NUMBER: _ClassVar[int]
     GENERATE_STATISTICS_FIELD_NUMBER: _ClassVar[int]
     RESAMPLING_AVERAGE: RasterOptions.Resampling
     RESAMPLING_BILINEAR: RasterOptions.Resampling
@@ -387,12 +388,13 @@ class RasterOptions(_message.Message):
     build_overviews: bool
     colormap: str
     compression: RasterOptions.Compression
+    enable_tiles: bool
     generate_statistics: bool
     resampling: RasterOptions.Resampling
     rescale: _containers.RepeatedCompositeFieldContainer[ValueRange]
     resolution: float
     target_crs: str
-    def __init__(self, target_crs: _Optional[str] = ..., resolution: _Optional[float] = ..., resampling: _Optional[_Union[RasterOptions.Resampling, str]] = ..., compression: _Optional[_Union[RasterOptions.Compression, str]] = ..., generate_statistics: bool = ..., build_overviews: bool = ..., colormap: _Optional[str] = ..., rescale: _Optional[_Iterable[_Union[ValueRange, _Mapping]]] = ...) -> None: ...
+    def __init__(self, target_crs: _Optional[str] = ..., resolution: _Optional[float] = ..., resampling: _Optional[_Union[RasterOptions.Resampling, str]] = ..., compression: _Optional[_Union[RasterOptions.Compression, str]] = ..., generate_statistics: bool = ..., build_overviews: bool = ..., colormap: _Optional[str] = ..., rescale: _Optional[_Iterable[_Union[ValueRange, _Mapping]]] = ..., enable_tiles: bool = ...) -> None: ...
 
 class RasterSource(_message.Message):
     __slots__ = ["crs", "url"]
@@ -443,7 +445,7 @@ class ServedCollection(_message.Message):
     def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., geometry_type: _Optional[str] = ..., feature_count: _Optional[int] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., column_count: _Optional[int] = ..., items_url: _Optional[str] = ..., tiles_url: _Optional[str] = ...) -> None: ...
 
 class ServedRaster(_message.Message):
-    __slots__ = ["band_count", "bands", "bbox", "bytes", "crs", "download_url", "height", "id", "kind", "mosaicjson_url", "preview_url", "scene_count", "scenes_url", "tilejson_url", "tiles_url", "title", "width", "wmts_url"]
+    __slots__ = ["band_count", "bands", "bbox", "bytes", "crs", "download_url", "height", "id", "kind", "mosaicjson_url", "preview_url", "scene_count", "scenes_url", "tile_cache_maxzoom", "tile_cache_url", "tilejson_url", "tiles_url", "title", "width", "wmts_url"]
     BANDS_FIELD_NUMBER: _ClassVar[int]
     BAND_COUNT_FIELD_NUMBER: _ClassVar[int]
     BBOX_FIELD_NUMBER: _ClassVar[int]
@@ -459,6 +461,8 @@ class ServedRaster(_message.Message):
     SCENE_COUNT_FIELD_NUMBER: _ClassVar[int]
     TILEJSON_URL_FIELD_NUMBER: _ClassVar[int]
     TILES_URL_FIELD_NUMBER: _ClassVar[int]
+    TILE_CACHE_MAXZOOM_FIELD_NUMBER: _ClassVar[int]
+    TILE_CACHE_URL_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     WMTS_URL_FIELD_NUMBER: _ClassVar[int]
@@ -475,12 +479,14 @@ class ServedRaster(_message.Message):
     preview_url: str
     scene_count: int
     scenes_url: str
+    tile_cache_maxzoom: int
+    tile_cache_url: str
     tilejson_url: str
     tiles_url: str
     title: str
     width: int
     wmts_url: str
-    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., crs: _Optional[str] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., bytes: _Optional[int] = ..., bands: _Optional[_Iterable[_Union[RasterBand, _Mapping]]] = ..., band_count: _Optional[int] = ..., tiles_url: _Optional[str] = ..., tilejson_url: _Optional[str] = ..., wmts_url: _Optional[str] = ..., preview_url: _Optional[str] = ..., download_url: _Optional[str] = ..., scene_count: _Optional[int] = ..., scenes_url: _Optional[str] = ..., mosaicjson_url: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., kind: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., crs: _Optional[str] = ..., bbox: _Optional[_Union[BoundingBox, _Mapping]] = ..., bytes: _Optional[int] = ..., bands: _Optional[_Iterable[_Union[RasterBand, _Mapping]]] = ..., band_count: _Optional[int] = ..., tiles_url: _Optional[str] = ..., tilejson_url: _Optional[str] = ..., wmts_url: _Optional[str] = ..., preview_url: _Optional[str] = ..., download_url: _Optional[str] = ..., scene_count: _Optional[int] = ..., scenes_url: _Optional[str] = ..., mosaicjson_url: _Optional[str] = ..., tile_cache_url: _Optional[str] = ..., tile_cache_maxzoom: _Optional[int] = ...) -> None: ...
 
 class Treatment(_message.Message):
     __slots__ = ["dropped_null_geometries", "gdal_version", "proj_version", "raster", "renamed_columns", "repaired_geometries", "source_crs", "source_features", "source_format", "source_sha256", "z_dropped"]

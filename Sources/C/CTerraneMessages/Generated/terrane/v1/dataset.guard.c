@@ -108,6 +108,7 @@ static const ProtobufGuardField terrane__v1__raster_options__guard_fields[] = {
   {NULL, 0, false},  // build_overviews
   {NULL, 0, true},  // colormap
   {&terrane__v1__value_range__guard_table, 0, false},  // rescale
+  {NULL, 0, false},  // enable_tiles
 };
 const ProtobufGuardMessage terrane__v1__raster_options__guard_table = {&terrane__v1__raster_options__descriptor, terrane__v1__raster_options__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__raster_options__guard(void) { return &terrane__v1__raster_options__guard_table; }
@@ -214,6 +215,8 @@ static const ProtobufGuardField terrane__v1__served_raster__guard_fields[] = {
   {NULL, 0, false},  // scene_count
   {NULL, 0, true},  // scenes_url
   {NULL, 0, true},  // mosaicjson_url
+  {NULL, 0, true},  // tile_cache_url
+  {NULL, 0, false},  // tile_cache_maxzoom
 };
 const ProtobufGuardMessage terrane__v1__served_raster__guard_table = {&terrane__v1__served_raster__descriptor, terrane__v1__served_raster__guard_fields, 1};
 const ProtobufGuardMessage *terrane__v1__served_raster__guard(void) { return &terrane__v1__served_raster__guard_table; }

@@ -1864,7 +1864,7 @@ const ProtobufCEnumDescriptor terrane__v1__raster_options__compression__descript
   terrane__v1__raster_options__compression__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__raster_options__field_descriptors[8] =
+static const ProtobufCFieldDescriptor terrane__v1__raster_options__field_descriptors[9] =
 {
   {
     "target_crs",
@@ -1962,11 +1962,24 @@ static const ProtobufCFieldDescriptor terrane__v1__raster_options__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "enable_tiles",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__RasterOptions, enable_tiles),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__raster_options__field_indices_by_name[] = {
   5,   /* field[5] = build_overviews */
   6,   /* field[6] = colormap */
   3,   /* field[3] = compression */
+  8,   /* field[8] = enable_tiles */
   4,   /* field[4] = generate_statistics */
   2,   /* field[2] = resampling */
   7,   /* field[7] = rescale */
@@ -1976,7 +1989,7 @@ static const unsigned terrane__v1__raster_options__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__raster_options__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor terrane__v1__raster_options__descriptor =
 {
@@ -1986,7 +1999,7 @@ const ProtobufCMessageDescriptor terrane__v1__raster_options__descriptor =
   "Terrane__V1__RasterOptions",
   "terrane.v1",
   sizeof(Terrane__V1__RasterOptions),
-  8,
+  9,
   terrane__v1__raster_options__field_descriptors,
   terrane__v1__raster_options__field_indices_by_name,
   1,  terrane__v1__raster_options__number_ranges,
@@ -2852,7 +2865,7 @@ const ProtobufCMessageDescriptor terrane__v1__served_collection__descriptor =
   (ProtobufCMessageInit) terrane__v1__served_collection__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descriptors[18] =
+static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descriptors[20] =
 {
   {
     "id",
@@ -3070,6 +3083,30 @@ static const ProtobufCFieldDescriptor terrane__v1__served_raster__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "tile_cache_url",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, tile_cache_url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tile_cache_maxzoom",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Terrane__V1__ServedRaster, tile_cache_maxzoom),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
   9,   /* field[9] = band_count */
@@ -3085,6 +3122,8 @@ static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
   13,   /* field[13] = preview_url */
   15,   /* field[15] = scene_count */
   16,   /* field[16] = scenes_url */
+  19,   /* field[19] = tile_cache_maxzoom */
+  18,   /* field[18] = tile_cache_url */
   11,   /* field[11] = tilejson_url */
   10,   /* field[10] = tiles_url */
   1,   /* field[1] = title */
@@ -3094,7 +3133,7 @@ static const unsigned terrane__v1__served_raster__field_indices_by_name[] = {
 static const ProtobufCIntRange terrane__v1__served_raster__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 18 }
+  { 0, 20 }
 };
 const ProtobufCMessageDescriptor terrane__v1__served_raster__descriptor =
 {
@@ -3104,7 +3143,7 @@ const ProtobufCMessageDescriptor terrane__v1__served_raster__descriptor =
   "Terrane__V1__ServedRaster",
   "terrane.v1",
   sizeof(Terrane__V1__ServedRaster),
-  18,
+  20,
   terrane__v1__served_raster__field_descriptors,
   terrane__v1__served_raster__field_indices_by_name,
   1,  terrane__v1__served_raster__number_ranges,

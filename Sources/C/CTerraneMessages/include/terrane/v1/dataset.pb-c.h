@@ -267,6 +267,7 @@ struct  Terrane__V1__RasterOptions
   ProtobufCBinaryData colormap;
   size_t n_rescale;
   Terrane__V1__ValueRange **rescale;
+  protobuf_c_boolean enable_tiles;
   Terrane__V1__RasterOptions__ResolutionCase _resolution_case;
   union {
     double resolution;
@@ -282,7 +283,7 @@ struct  Terrane__V1__RasterOptions
 };
 #define TERRANE__V1__RASTER_OPTIONS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__raster_options__descriptor) \
-    , {0,NULL}, TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_UNSPECIFIED, TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_UNSPECIFIED, {0,NULL}, 0,NULL, TERRANE__V1__RASTER_OPTIONS___RESOLUTION__NOT_SET, {0}, TERRANE__V1__RASTER_OPTIONS___GENERATE_STATISTICS__NOT_SET, {0}, TERRANE__V1__RASTER_OPTIONS___BUILD_OVERVIEWS__NOT_SET, {0} }
+    , {0,NULL}, TERRANE__V1__RASTER_OPTIONS__RESAMPLING__RESAMPLING_UNSPECIFIED, TERRANE__V1__RASTER_OPTIONS__COMPRESSION__COMPRESSION_UNSPECIFIED, {0,NULL}, 0,NULL, 0, TERRANE__V1__RASTER_OPTIONS___RESOLUTION__NOT_SET, {0}, TERRANE__V1__RASTER_OPTIONS___GENERATE_STATISTICS__NOT_SET, {0}, TERRANE__V1__RASTER_OPTIONS___BUILD_OVERVIEWS__NOT_SET, {0} }
 
 
 typedef enum {
@@ -513,10 +514,12 @@ struct  Terrane__V1__ServedRaster
   int32_t scene_count;
   ProtobufCBinaryData scenes_url;
   ProtobufCBinaryData mosaicjson_url;
+  ProtobufCBinaryData tile_cache_url;
+  int32_t tile_cache_maxzoom;
 };
 #define TERRANE__V1__SERVED_RASTER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&terrane__v1__served_raster__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, {0,NULL}, NULL, 0, 0,NULL, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, 0, {0,NULL}, NULL, 0, 0,NULL, 0, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0, {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 typedef enum {
