@@ -68,11 +68,26 @@ public struct CreateMosaicParameters: Codable, Sendable, Equatable {
   /// Names below that folder, in the order in which scenes lie over each other, the uppermost first.
   public var files: [String]
   public var kind: String
+  /// Files that can be read and do not agree with the others: each is a warning. Nil: none.
+  public var leftOut: [LeftOutFile]?
 
-  public init(filesRoot: String, files: [String], kind: String) {
+  public init(filesRoot: String, files: [String], kind: String, leftOut: [LeftOutFile]? = nil) {
+    self.leftOut = leftOut
     self.filesRoot = filesRoot
     self.files = files
     self.kind = kind
+  }
+}
+
+/// A file of a collection that is not served.
+public struct LeftOutFile: Codable, Sendable, Equatable {
+  /// File name, for messages.
+  public var name: String
+  public var why: String
+
+  public init(name: String, why: String) {
+    self.name = name
+    self.why = why
   }
 }
 

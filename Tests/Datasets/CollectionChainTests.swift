@@ -134,9 +134,15 @@ import Testing
     for (other, word) in others {
       #expect(CollectionChain.difference(other, raster())?.contains(word) == true)
       let problem = #expect(throws: ProblemReport.self) {
-        try chain(tolerant: true).usable([checked("a", raster()), checked("b", other)])
+        try chain().usable([checked("a", raster()), checked("b", other)])
       }
-      #expect(problem?.reason == "COLLECTION_MISMATCH")
+      #expect(problem?.reason == "COLLECTION_MISMATCH" && problem?.message.contains("b.tif") == true)
+      // Files may be left out: those that are the fewer, wherever they come, and each is told of.
+      let files = [checked("x", other), checked("a", raster()), checked("y", nil), checked("b", raster(west: 9))]
+      let tolerant = chain(tolerant: true)
+      #expect(try tolerant.usable(files).map(\.file.id) == ["a", "b"])
+      let left = tolerant.mosaic([written(raster(), 1), written(raster(), 2)], filesRoot: "/f", checked: files).leftOut
+      #expect(left?.map(\.name) == ["x.tif"] && left?[0].why.contains(word) == true)
     }
     other = raster()
     other.transform[5] = -11.9

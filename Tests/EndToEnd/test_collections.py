@@ -203,6 +203,17 @@ def test_scenes_that_do_not_agree_are_refused(server: Server, folder: Path, name
     assert word in answer.problem["message"] and "scene_x.tif" in answer.problem["message"]
 
 
+def test_a_tolerant_collection_leaves_out_what_does_not_agree(server: Server, folder: Path, name: str):
+    scenes(folder, 2, 1)
+    # The first by its name: it is the most common kind that counts.
+    rasters.write(folder / "a_gray.tif", rasters.picture(300, 1))
+    record = server.ready(name, f"{folder}/*.tif", "--tolerant")
+    assert [(w["reason"], w["count"]) for w in record["warnings"]] == [("FILE_REJECTED", 1)]
+    assert [one["id"] for one in server.get(record["result"]["rasters"][0]["scenes_url"]).json()["scenes"]] == ["scene_0_0", "scene_1_0"]
+    told = server.cli("log", name).out
+    assert "a_gray.tif" in told and "COLLECTION_MISMATCH" in told
+
+
 def test_a_pattern_that_matches_nothing_says_so(server: Server, folder: Path, name: str):
     answer = server.create(name, f"{folder}/*.tif")
     assert answer.problem["reason"] == "SOURCE_NOT_FOUND" and "*.tif" in answer.problem["message"]

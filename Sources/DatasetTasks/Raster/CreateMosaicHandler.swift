@@ -12,6 +12,11 @@ enum CreateMosaicHandler: TaskHandler {
   static func run(_ context: TaskContext) throws -> String {
     let parameters = try context.parameters(CreateMosaicParameters.self)
     try context.reporter.progress("open", unit: "steps", done: 0, total: 1, message: "Laying the scenes together")
+    var warnings = WarningTally()
+    for file in parameters.leftOut ?? [] {
+      warnings.add(.fileRejected, layer: file.name, detail: "COLLECTION_MISMATCH: \(file.why)")
+    }
+    context.report(warnings)
     let mosaic = try RasterMosaic(paths: parameters.files.map { "\(parameters.filesRoot)/\($0)" })
     return try JSONText.encode(layTogether(mosaic, scenes: parameters.files.count, kind: parameters.kind, context))
   }

@@ -100,7 +100,7 @@ extension DatasetChain {
           type: JobType.processRasters, parameters: try JSON.text(chain.process(after: probe, checked())),
           inputBytes: probe.pin.size))
     case JobType.processRasters:
-      return try layTogether(results(ProcessRasterResult.self, of: job), chain)
+      return try layTogether(results(ProcessRasterResult.self, of: job), chain, checked: checked())
     default:
       let files = try results(ProcessRasterResult.self, JobType.processRasters, operation)
       return try next(
@@ -133,10 +133,13 @@ extension DatasetChain {
 
   // MARK: What mosaics have in common
 
-  private func layTogether(_ files: [ProcessRasterResult], _ chain: CollectionChain) throws -> ChainStep {
+  private func layTogether(
+    _ files: [ProcessRasterResult], _ chain: CollectionChain, checked: [ValidateFileResult] = []
+  ) throws -> ChainStep {
     .job(
       NextJob(
-        type: JobType.createMosaic, parameters: try JSON.text(chain.mosaic(files, filesRoot: filesRoot)),
+        type: JobType.createMosaic,
+        parameters: try JSON.text(chain.mosaic(files, filesRoot: filesRoot, checked: checked)),
         inputBytes: files.reduce(0) { $0 + $1.bytes }))
   }
 

@@ -46,21 +46,54 @@ struct CollectionChain: Sendable {
           + "\(rejected[0].reason ?? ""): \(rejected[0].message ?? "")",
         details: Self.listed(rejected.map { ($0.name, "\($0.reason ?? ""): \($0.message ?? "")") }))
     }
-    try requireAgreement(usable)
-    return usable
+    let differing = disagreeing(usable)
+    guard let worst = differing.first else { return usable }
+    guard files.isTolerant else {
+      throw ProblemReport(
+        reason: "COLLECTION_MISMATCH",
+        message: "\(differing.count) of \(usable.count) files do not agree with \(usable[0].file.name), the first: "
+          + "\(worst.name): \(worst.why)",
+        details: Self.listed(differing.map { ($0.name, $0.why) }))
+    }
+    let left = Set(differing.map(\.id))
+    return usable.filter { !left.contains($0.file.id) }
   }
 
-  private func requireAgreement(_ usable: [(file: ValidateFileResult, valid: ValidateRasterResult)]) throws {
-    guard let first = usable.first else { return }
-    let differing = usable.dropFirst().compactMap { one in
-      Self.difference(one.valid.raster, first.valid.raster).map { (one.file.name, $0) }
+  /// The files that cannot lie beside the others: beside the first, or where files may be left out beside the most common kind.
+  private func disagreeing(
+    _ usable: [(file: ValidateFileResult, valid: ValidateRasterResult)]
+  ) -> [(id: String, name: String, why: String)] {
+    guard let first = usable.first else { return [] }
+    var reference = first
+    if files.isTolerant {
+      let kinds = usable.map { Self.likeness($0.valid.raster) }
+      let counts = Dictionary(kinds.map { ($0, 1) }, uniquingKeysWith: +)
+      let most = counts.values.max() ?? 0
+      // Of the most common kind that whose pixels are of middling size.
+      let common = kinds.first { counts[$0] == most }
+      let alike = zip(usable, kinds).filter { $1 == common }.map(\.0)
+      reference = alike.sorted { Self.area($0.valid.raster) < Self.area($1.valid.raster) }[(alike.count - 1) / 2]
     }
-    guard let worst = differing.first else { return }
-    throw ProblemReport(
-      reason: "COLLECTION_MISMATCH",
-      message: "\(differing.count) of \(usable.count) files do not agree with \(first.file.name), the first: "
-        + "\(worst.0): \(worst.1)",
-      details: Self.listed(differing))
+    return usable.compactMap { one in
+      Self.difference(one.valid.raster, reference.valid.raster).map { (one.file.id, one.file.name, $0) }
+    }
+  }
+
+  /// Equal for rasters that differ in their pixels' size at most.
+  private static func likeness(_ raster: RasterDescription) -> [String] {
+    raster.bands.map(\.type) + [raster.crs, raster.crsWKT]
+  }
+
+  /// Of a pixel, in square units of the reference system.
+  private static func area(_ raster: RasterDescription) -> Double {
+    let t = raster.transform
+    return abs(t[1] * t[5] - t[2] * t[4])
+  }
+
+  /// The files that are left out although they can be read, and why.
+  private func leftOut(_ checked: [ValidateFileResult]) -> [LeftOutFile] {
+    let usable = checked.compactMap { file in file.valid.map { (file: file, valid: $0) } }
+    return disagreeing(usable).map { LeftOutFile(name: $0.name, why: $0.why) }
   }
 
   /// How one raster cannot lie beside another; nil: it can.
@@ -112,8 +145,13 @@ struct CollectionChain: Sendable {
       })
   }
 
-  func mosaic(_ files: [ProcessRasterResult], filesRoot: String) -> CreateMosaicParameters {
-    CreateMosaicParameters(filesRoot: filesRoot, files: files.map(\.file), kind: files[0].raster.kind)
+  /// - Parameter checked: of a collection, what its files came to.
+  func mosaic(
+    _ files: [ProcessRasterResult], filesRoot: String, checked: [ValidateFileResult] = []
+  ) -> CreateMosaicParameters {
+    let left = leftOut(checked)
+    return CreateMosaicParameters(
+      filesRoot: filesRoot, files: files.map(\.file), kind: files[0].raster.kind, leftOut: left.isEmpty ? nil : left)
   }
 
   func catalog(_ scenes: [Scene]) -> StacCatalogCollectionParameters {
