@@ -22,7 +22,7 @@ FORMATS = {
 TASKS = ("probe", "ingest_vector")
 UNFAIR = [
     "One run each: memory does not depend on what else the machine does. It is the largest resident set of the child "
-    "(ru_maxrss), its libraries included; points with four attributes.",
+    "(VmHWM), its libraries included; points with four attributes.",
 ]  # fmt: skip
 
 

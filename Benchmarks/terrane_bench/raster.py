@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -27,6 +28,7 @@ from .results import Results, versions
 ROUNDS = 3
 BUDGET_SECONDS = 300
 TILES = 300
+AFAR_TILES = 20
 LARGE_ROUNDS = 1
 # 2.1 gigapixels of Natural Earth's picture, made larger.
 LARGE = (64_800, 32_400)
@@ -49,6 +51,8 @@ UNFAIR = [
     "Our task runs as a worker runs it (assignment on standard input, reports on descriptor 3), without the limits on address space and niceness.",
     "A large raster: ours is the whole job (its plan, claims and adoption among it), two tasks at a time, beside one gdal_translate that writes one file; the pass that reads every pixel before, and the small picture of all tiles after, are lines "
     "of their own or in no line.",
+    "From afar: tiles of zoom 4 to 8 around a raster of four bands with a value for nothing, of which three are shown. TiTiler reads as "
+    "rio-tiler does. Kept: the tiles of the low zooms, drawn beforehand, beside TiTiler that draws them.",
     "Tiles: both are one uvicorn process asked by one client over one connection, with the same tiles in the same order, alternating tile by "
     "tile. Ours looks up the route in PostgreSQL for every request, checks the parameters, and says caching headers; TiTiler gets the path of the "
     "file in the query.",
@@ -65,7 +69,7 @@ def main() -> int:
             scratch_schema(server)
             for name, path in sources.items():
                 case(server, name, path, place, results)
-            tiles(server, "rgb", results)
+            tiles(server, results)
             large(server, roots[0], place, results)
             return results.finish(versions(server))
 
@@ -171,50 +175,77 @@ class Peaks:
         return self._most
 
 
-def tiles(server, name: str, results: Results) -> None:
+def tiles(server, results: Results) -> None:
     """The same tiles of the same file from both, by turns."""
-    record = server.record(f"bench/{name}/v1")
-    [served] = record["result"]["rasters"]
-    [(file,)] = server.rows("SELECT file FROM serving.rasters r JOIN serving.routes USING (dataset_pk, build) WHERE resource_id = %s", name)
-    path = server.data / "files" / file
     port = _free_port()
     alone = subprocess.Popen([sys.executable, "-m", "terrane_bench.titiler_alone", str(port)], stdout=subprocess.PIPE, text=True)
     try:
         assert alone.stdout.readline().strip() == "ready"
         _wait_for(port)
-        both = requests.Session(), requests.Session()
-        found: dict[str, list[float]] = {"ours": [], "theirs": []}
-        sizes = []
-        for z, x, y in _tiles_of(served["bbox"], TILES):
-            ours = served["tiles_url"].format(z=z, x=x, y=y)
-            theirs = f"http://127.0.0.1:{port}/tiles/WebMercatorQuad/{z}/{x}/{y}.png"
-            first = _timed(both[0], ours, {}, found["ours"])
-            second = _timed(both[1], theirs, {"url": str(path), "bidx": ["1", "2", "3"]}, found["theirs"])
-            assert first == second, "both draw the same"
-            sizes.append(len(first))
-        results.say(f"tiles: {len(sizes)} of {statistics.mean(sizes):,.0f} bytes")
-        for share in (50, 99):
-            cut = {who: statistics.quantiles(values, n=100)[share - 1] * 1000 for who, values in found.items()}
-            results.add(f"tile_p{share}", "ms", [cut["ours"]], "TiTiler alone", [cut["theirs"]], must="ratio <= 1.1")
+        rgb = server.record("bench/rgb/v1")["result"]["rasters"][0]
+        compare(server, "tile", "rgb", _tiles_of(rgb["bbox"], TILES, 10, 14), {}, port, results, must="ratio <= 1.1")
+        afar = from_afar(server, results)
+        shown = {"rescale": [f"{low!r},{high!r}" for low, high in afar["rescale"]]}
+        compare(server, "tile_from_afar", "afar", _tiles_of(afar["bbox"], AFAR_TILES, 4, 8), shown, port, results, must="ratio <= 1.1")
+        kept = server.record("bench/kept/v1")["result"]["rasters"][0]
+        compare(server, "tile_kept", "kept", _tiles_of(kept["bbox"], TILES, 7, kept["tile_cache_maxzoom"]), {}, port, results)
     finally:
         alone.terminate()
         alone.wait(10)
 
 
+def compare(server, figure: str, name: str, asked: list, query: dict, port: int, results: Results, must: str = "") -> None:
+    [served] = server.record(f"bench/{name}/v1")["result"]["rasters"]
+    [(file,)] = server.rows(
+        "SELECT file FROM serving.rasters r JOIN serving.routes USING (dataset_pk, build) WHERE resource_id = %s AND role IS NULL", name)  # fmt: skip
+    path = server.data / "files" / file
+    both = requests.Session(), requests.Session()
+    found: dict[str, list[float]] = {"ours": [], "theirs": []}
+    sizes = []
+    for z, x, y in asked:
+        first = _timed(both[0], served["tiles_url"].format(z=z, x=x, y=y), {}, found["ours"])
+        theirs = f"http://127.0.0.1:{port}/tiles/WebMercatorQuad/{z}/{x}/{y}.png"
+        second = _timed(both[1], theirs, {"url": str(path), "bidx": ["1", "2", "3"], **query}, found["theirs"])
+        # From afar the nearest of two pixels may be the other one.
+        assert first == second or figure == "tile_from_afar", "both draw the same"
+        sizes.append(len(first))
+    results.say(f"{figure}: {len(sizes)} of {statistics.mean(sizes):,.0f} bytes")
+    for share in (50, 99):
+        cut = {who: statistics.quantiles(values, n=100)[share - 1] * 1000 for who, values in found.items()}
+        results.add(f"{figure}_p{share}", "ms", [cut["ours"]], "TiTiler alone", [cut["theirs"]], must=must)
+
+
+def from_afar(server, results: Results) -> dict:
+    """A raster with a value for nothing, and one whose tiles are kept; how the first is shown."""
+    folder = Path(server.roots[0])
+    path = folder / "afar.tif"
+    with rasterio.open(folder / "spectral-5000.tif") as source:
+        profile = {**source.profile, "nodata": 0}
+        with rasterio.open(path, "w", **profile) as file:
+            for _, window in source.block_windows(1):
+                file.write(source.read(window=window), window=window)
+    path.chmod(0o644)
+    record = server.ready("bench/afar/v1", path, timeout=600)
+    server.ready("bench/kept/v1", folder / "rgb-10000.tif", "--tiles", timeout=900)
+    [(rendering,)] = server.rows(
+        "SELECT details->'rendering' FROM serving.rasters r JOIN serving.routes USING (dataset_pk, build) WHERE resource_id = 'afar'")
+    return {"bbox": record["result"]["rasters"][0]["bbox"], "rescale": [rendering["rescale"][band - 1] for band in rendering["bands"]]}
+
+
 def _timed(session: requests.Session, url: str, query: dict, into: list[float]) -> bytes:
     began = time.perf_counter()
-    answer = session.get(url, params=query, timeout=30)
+    answer = session.get(url, params=query, timeout=120)
     into.append(time.perf_counter() - began)
     assert answer.status_code == 200, f"{url}: {answer.status_code} {answer.text[:200]}"
     return answer.content
 
 
-def _tiles_of(box: dict, count: int) -> list[tuple[int, int, int]]:
-    """Tiles inside the raster, of every zoom it has several of, always the same."""
+def _tiles_of(box: dict, count: int, lowest: int, highest: int) -> list[tuple[int, int, int]]:
+    """Tiles inside the raster of some zooms, always the same."""
     draw = np.random.default_rng(1)
     chosen = []
     while len(chosen) < count:
-        zoom = int(draw.integers(10, 15))
+        zoom = int(draw.integers(lowest, highest + 1))
         # Well inside: the box of degrees is larger than the raster in it.
         longitude = box["west"] + draw.uniform(0.08, 0.92) * (box["east"] - box["west"])
         latitude = box["south"] + draw.uniform(0.08, 0.92) * (box["north"] - box["south"])
@@ -263,7 +294,7 @@ def source(name: str, folder: Path, results: Results) -> Path:
                 file.units = ["m"]
         made.rename(kept)
     place = folder / kept.name
-    place.write_bytes(kept.read_bytes())
+    shutil.copyfile(kept, place)
     place.chmod(0o644)
     return place
 
@@ -281,7 +312,7 @@ def large_source(folder: Path, results: Results) -> Path:
         )  # fmt: skip
         made.rename(kept)
     place = folder / kept.name
-    place.write_bytes(kept.read_bytes())
+    shutil.copyfile(kept, place)
     place.chmod(0o644)
     return place
 

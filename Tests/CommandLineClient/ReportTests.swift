@@ -156,6 +156,42 @@ struct DatasetReportTests {
     #expect(report.text(running).hasPrefix("PROCESSING  demo/roads/v1  [2/4] loading features: 50%"))
   }
 
+  @Test("A raster says its size, where it is, and what was done to it; a mosaic what it is made of")
+  func rasters() {
+    func raster(scenes: Int32 = 0, tiles: String = "") -> Dataset {
+      let served = ServedRaster(
+        kind: "rgb", width: 1_400, height: 700, crs: "EPSG:25832",
+        bands: [
+          RasterBand(type: "uint8", colour: "red", statistics: BandStatistics(minimum: 1, maximum: 2, mean: 1.5))
+        ],
+        downloadURL: scenes == 0 ? "http://t/data.tif" : "", sceneCount: scenes,
+        scenesURL: scenes == 0 ? "" : "http://t/scenes", tileCacheURL: tiles, tileCacheMaxzoom: 7)
+      let done = RasterTreatment(
+        sourceWidth: 1_400, sourceHeight: 700, nodataShare: 0.25, compression: "jpeg", lossy: true,
+        resampling: "average", overviews: 2)
+      let result = DatasetResult(
+        endpoint: "http://t", treatment: Treatment(sourceCrs: "EPSG:4326", raster: done), rasters: [served])
+      return Dataset(datasetKey: key, name: name, status: .ready, state: .published, result: result)
+    }
+    let one = report.text(raster())
+    #expect(one.contains("1,400 x 700 pixels, 1 band, rgb") && one.contains("http://t/data.tif"))
+    #expect(one.contains("red  uint8  1 to 2") && one.contains("25 % of them are nothing"))
+    #expect(one.contains("moved from EPSG:4326 to EPSG:25832 (average)") && one.contains("values may differ a little"))
+    #expect(!one.contains("Scenes") && !one.contains("Tiles drawn"))
+    var mosaic = raster(scenes: 12, tiles: "http://t/tiles.mbtiles")
+    mosaic.spec = DatasetSpec(
+      type: .mosaic,
+      source: .mosaic(
+        MosaicSource(datasets: (1...12).map { DatasetName(datasetID: "d\($0)", resourceID: "r", versionID: "v\u{1B}") })
+      ))
+    let many = report.text(mosaic)
+    #expect(many.contains("12 scenes, 1,400 x 700") && many.contains("http://t/tiles.mbtiles (zoom 0 to 7)"))
+    #expect(many.contains("made of d1/r/v") && many.contains("and 2 more;") && many.contains("pixel was copied"))
+    #expect(!many.contains("compressed") && !many.contains("\u{1B}"))
+    let list = ListReport(columns: 120).text([raster(), mosaic])
+    #expect(list.contains("1,400 x 700\n") && list.contains("1,400 x 700, 12 scenes\n"))
+  }
+
   @Test("A list is a table")
   func list() {
     var failed = Dataset(datasetKey: key, name: name, status: .failed, problem: Problem(reason: "CRS_MISSING"))

@@ -67,6 +67,8 @@ public struct StatusLine: Sendable {
     case "process_large_raster": return "writing the tiles"
     case "process_rasters": return "writing the scenes"
     case "create_mosaic": return "laying the scenes together"
+    case "mosaic_datasets": return "laying the datasets together"
+    case "generate_tile_cache": return "drawing tiles"
     case "stac_catalog_vectors", "stac_catalog_raster", "stac_catalog_collection": return "writing the catalogue"
     case "verify": return "checking what is served"
     default: return TerminalText.sanitised(step).replacing("_", with: " ")

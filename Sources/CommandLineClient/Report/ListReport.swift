@@ -29,6 +29,10 @@ public struct ListReport: Sendable {
   }
 
   private func size(_ dataset: Dataset) -> String {
+    if let raster = dataset.result?.rasters.first {
+      let scenes = raster.sceneCount > 0 ? ", \(Quantity.count(Int64(raster.sceneCount), "scene"))" : ""
+      return "\(Quantity.count(Int64(raster.width))) x \(Quantity.count(Int64(raster.height)))\(scenes)"
+    }
     if let result = dataset.result { return Quantity.count(result.featureCount, "feature") }
     guard ExitStatus(dataset.status) == nil, let progress = dataset.progress else { return "" }
     return Quantity.percent(progress.percent)

@@ -22,7 +22,7 @@ struct RasterReport {
       block.fact("", TerminalText.sanitised(raster.wmtsURL))
       if !raster.tileCacheURL.isEmpty {
         block.fact(
-          "Tiles drawn", "\(TerminalText.sanitised(raster.tileCacheURL))  (zoom 0 to \(raster.tileCacheMaxzoom))")
+          "Tiles drawn", "\(TerminalText.sanitised(raster.tileCacheURL)) (zoom 0 to \(raster.tileCacheMaxzoom))")
       }
       if raster.sceneCount > 0 {
         block.fact("Scenes", "\(TerminalText.sanitised(raster.scenesURL))  (\(Quantity.bytes(raster.bytes)))")
@@ -80,6 +80,15 @@ struct RasterReport {
 
   private func treatment(_ dataset: Dataset, _ result: DatasetResult, _ raster: ServedRaster) -> [String] {
     guard let treatment = result.treatment, let done = treatment.raster else { return [] }
+    let isServed = dataset.operation?.state == .succeeded || dataset.operation == nil
+    let warnings = dataset.warnings.filter { isServed && $0.count > 0 }.map { "warning " + WarningText.line($0) }
+    if case .mosaic(let made)? = dataset.spec?.source {
+      let names = made.datasets.prefix(10).map {
+        TerminalText.sanitised("\(DatasetReference($0, key: ""))")
+      }
+      let more = made.datasets.count > 10 ? ", and \(made.datasets.count - 10) more" : ""
+      return ["made of \(names.joined(separator: ", "))\(more); no pixel was copied"] + warnings
+    }
     var lines = [
       "read \(Quantity.count(Int64(done.sourceWidth))) x \(Quantity.count(Int64(done.sourceHeight))) pixels"
     ]
@@ -94,10 +103,8 @@ struct RasterReport {
       done.overviews > 0
         ? "\(Quantity.count(Int64(done.overviews), "overview")) made (\(TerminalText.sanitised(done.resampling)))"
         : "no overviews")
-    let isServed = dataset.operation?.state == .succeeded || dataset.operation == nil
-    lines += dataset.warnings.filter { isServed && $0.count > 0 }.map { "warning " + WarningText.line($0) }
-    return lines
+    return lines + warnings
   }
 
-  private func percent(_ share: Double) -> String { "\((share * 1_000).rounded() / 10) %" }
+  private func percent(_ share: Double) -> String { "\(short((share * 1_000).rounded() / 10)) %" }
 }

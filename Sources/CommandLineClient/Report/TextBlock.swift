@@ -13,7 +13,9 @@ struct TextBlock {
       TerminalText.wrapped(String($0), to: columns - 2 - labelColumns)
     }
     for (index, text) in wrapped.enumerated() {
-      lines.append("  " + TerminalText.padded(index == 0 ? label : "", to: labelColumns) + text)
+      let room = TerminalText.padded(index == 0 ? label : "", to: labelColumns)
+      // A label that is too long for its column keeps apart from its value.
+      lines.append("  " + room + (index == 0 && TerminalText.width(label) >= labelColumns ? "  " : "") + text)
     }
   }
 

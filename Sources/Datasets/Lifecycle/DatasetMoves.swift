@@ -276,11 +276,12 @@ struct DatasetMoves: Sendable {
     for (number, one) in dependents.prefix(20).enumerated() {
       details["dataset \(number + 1)"] = one.identity.reference + (one.state == .deleted ? " (deleted)" : "")
     }
+    let remedy = living ? nil : "Purge those first: their files are this dataset's."
     let more = dependents.count > 1 ? " and \(dependents.count - 1) more" : ""
     throw Problem(
       .datasetHasDependents,
       "cannot \(move) \(dataset.identity.reference), which mosaics are made of: \(first.identity.reference)\(more)",
-      details: details)
+      details: details, remedy: remedy)
   }
 
   func illegal(_ move: String, _ dataset: DatasetRecord, because why: String) -> Problem {

@@ -31,11 +31,11 @@ public final class DatasetRegistry: Sendable {
     -> (dataset: DatasetRecord, created: Bool)
   {
     let key = DatasetKey(of: identity)
-    // An equal request is answered with what there is, whatever has become of its members.
-    if let members = spec.raster?.members,
-      try await DatasetQueries.newest(key, .living, on: pool)?.spec != spec
-    {
-      try await MosaicMembers.require(members, on: pool)
+    if let members = spec.raster?.members {
+      // A dataset that is there is answered with, or is the reason for a refusal, whatever has become of its members.
+      let there = try await DatasetQueries.newest(key, .living, on: pool)
+      let isTriedAgain = there.map { $0.state == .draft && !$0.isBusy && $0.spec != spec } ?? true
+      if isTriedAgain { try await MosaicMembers.require(members, on: pool) }
     }
     let row = CreateRow(
       identity: identity, key: key, spec: try spec.storedJSON(), specValue: spec,
