@@ -27,8 +27,11 @@ public struct MosaicDatasetsResult: Codable, Sendable, Equatable {
 public struct MemberScene: Codable, Sendable, Equatable {
   /// Its id within the mosaic: its dataset's name, and of a collection its own.
   public var id: String
-  /// What its own dataset found out of its source.
-  public var valid: ValidateRasterResult
+  /// Pixels for which no band has anything to say.
+  public var emptyPixels: Int64
+  /// SHA-256 of its dataset's source, hex.
+  public var sourceSHA256: String
+  public var versions: LibraryVersions
   /// The file it shares with its dataset.
   public var file: ProcessRasterResult
   /// How its dataset shows it.
@@ -37,10 +40,13 @@ public struct MemberScene: Codable, Sendable, Equatable {
   public var item: String
 
   public init(
-    id: String, valid: ValidateRasterResult, file: ProcessRasterResult, rendering: RasterRendering, item: String
+    id: String, emptyPixels: Int64, sourceSHA256: String, versions: LibraryVersions, file: ProcessRasterResult,
+    rendering: RasterRendering, item: String
   ) {
     self.id = id
-    self.valid = valid
+    self.emptyPixels = emptyPixels
+    self.sourceSHA256 = sourceSHA256
+    self.versions = versions
     self.file = file
     self.rendering = rendering
     self.item = item

@@ -22,7 +22,7 @@ public struct DatasetHandlers: DatasetServiceServer {
       try access.check(context.principal, namespace: identity.namespace)
       let spec = try DatasetSpec(request.spec)
       for url in spec.sourceURLs { try policy.check(url, field: spec.sourceField) }
-      for member in spec.raster?.members ?? [] { try access.check(context.principal, namespace: member.namespace) }
+      try checkMembers(of: spec, context)
       let (record, created) = try await registry.create(identity, spec, caller(context, request))
       let notices = created || !record.state.isServed ? [] : try await notices(about: record)
       return CreateDatasetResponse(dataset: dataset(record), created: created, notices: notices)
@@ -105,7 +105,11 @@ public struct DatasetHandlers: DatasetServiceServer {
   }
 
   public func retryDataset(_ request: RetryDatasetRequest, context: ServerCallContext) async throws -> Dataset {
-    try await move(request.dataset, context) { try await registry.retry($0, caller(context, request)) }
+    try await answering(context) {
+      let before = try await visible(request.dataset, context)
+      try checkMembers(of: before.spec, context)
+      return dataset(try await registry.retry(before.key, caller(context, request)))
+    }
   }
 
   public func reprocessDataset(_ request: ReprocessDatasetRequest, context: ServerCallContext) async throws -> Dataset {
@@ -113,9 +117,7 @@ public struct DatasetHandlers: DatasetServiceServer {
       let before = try await visible(request.dataset, context)
       // The roots, and what the caller may use, may be others than when it was created.
       for url in before.spec.sourceURLs { try policy.check(url, field: before.spec.sourceField) }
-      for member in before.spec.raster?.members ?? [] {
-        try access.check(context.principal, namespace: member.namespace)
-      }
+      try checkMembers(of: before.spec, context)
       return dataset(try await registry.reprocess(before.key, caller(context, request)))
     }
   }
@@ -128,11 +130,14 @@ public struct DatasetHandlers: DatasetServiceServer {
       let artifacts = try await registry.artifacts(of: before).map {
         Artifact(kind: $0.kind, identifier: $0.identifier, bytes: $0.bytes)
       }
-      let dependents = try await registry.dependents(of: before).map { DatasetName($0) }
+      let caller = caller(context, request)
+      let dependents = try await registry.dependents(of: before).filter { caller.sees($0.namespace) }.map {
+        DatasetName($0)
+      }
       if request.validateOnly {
         return DeleteDatasetResponse(dataset: dataset(before), artifacts: artifacts, dependents: dependents)
       }
-      let record = try await registry.delete(before.key, force: request.force, caller(context, request))
+      let record = try await registry.delete(before.key, force: request.force, caller)
       return DeleteDatasetResponse(dataset: dataset(record), artifacts: artifacts, dependents: dependents)
     }
   }
@@ -150,6 +155,11 @@ public struct DatasetHandlers: DatasetServiceServer {
   }
 
   // MARK: What handlers are made of
+
+  /// A mosaic is made of what its caller may work with.
+  private func checkMembers(of spec: Datasets.DatasetSpec, _ context: ServerCallContext) throws {
+    for member in spec.raster?.members ?? [] { try access.check(context.principal, namespace: member.namespace) }
+  }
 
   /// The dataset a reference means, where the caller may work in its namespace. By key, a dataset of another namespace is
   /// not there: anybody can compute a key, and the answer would tell whether there is such a dataset.
@@ -216,7 +226,7 @@ public struct DatasetHandlers: DatasetServiceServer {
   private func caller(_ context: ServerCallContext, _ request: some ProtobufMessage) -> Caller {
     Caller(
       principal: context.principal.uri, requestID: context.requestID,
-      bodyHash: SHA256Digest.of(request.protobufBytes()))
+      bodyHash: SHA256Digest.of(request.protobufBytes()), namespaces: access.namespaces(of: context.principal))
   }
 
   /// Turns whatever is thrown into an error the caller may see, and logs what is our own fault.

@@ -60,6 +60,75 @@ import Testing
     }
   }
 
+  /// Made by gdal_create: where it lies, in which system, with which pixels.
+  private func place(
+    _ folder: Folder, _ name: String, crs: String = "EPSG:25832",
+    box: [Double] = [500_000, 5_500_000, 501_000, 5_499_000],
+    size: Int = 100, value: Int, more: [String] = []
+  ) throws {
+    try folder.run(
+      "gdal_create",
+      [
+        "-q", "-of", "GTiff", "-outsize", "\(size)", "\(size)", "-burn", "\(value)", "-a_srs", crs, "-a_ullr",
+      ] + box.map { "\($0)" } + more + [name])
+  }
+
+  @Test("scenes of other systems, resolutions and values for nothing are one raster as well") func unlike() throws {
+    let folder = try Folder()
+    try place(folder, "a.tif", value: 10)
+    // Beside it, ten times as fine.
+    try place(folder, "fine.tif", box: [501_000, 5_500_000, 502_000, 5_499_000], size: 1_000, value: 30)
+    // Below it, with a value for nothing, half of it.
+    try place(
+      folder, "empty.tif", box: [500_000, 5_499_000, 501_000, 5_498_000], value: 0, more: ["-a_nodata", "0"])
+    for names in [
+      ["a.tif", "fine.tif", "empty.tif"], ["empty.tif", "a.tif", "fine.tif"], ["fine.tif", "empty.tif", "a.tif"],
+    ] {
+      let mosaic = try RasterMosaic(paths: names.map { "\(folder.path)/\($0)" })
+      #expect(mosaic.width == 2_000 && mosaic.height == 2_000, "\(names)")
+      let small = try mosaic.smaller(side: 200)
+      #expect(small.width == 200 && small.height == 200)
+      let survey = try #require(try small.survey())
+      #expect(survey.emptyPixels == 20_000, "nothing is nothing, whoever lies first: \(names)")
+      #expect(survey.statistics[0].minimum == 10 && survey.statistics[0].maximum == 30)
+      #expect(abs(survey.statistics[0].mean - 20) < 0.5)
+    }
+  }
+
+  @Test("a town in the world is not more pixels than there can be") func town() throws {
+    let folder = try Folder()
+    try place(folder, "world.tif", crs: "EPSG:4326", box: [-180, 90, 180, -90], size: 360, value: 10)
+    try place(folder, "town.tif", crs: "EPSG:4326", box: [9, 50, 9.00001, 49.99999], size: 100, value: 30)
+    for names in [["world.tif", "town.tif"], ["town.tif", "world.tif"]] {
+      let mosaic = try RasterMosaic(paths: names.map { "\(folder.path)/\($0)" })
+      #expect(mosaic.width == 3_600_000_000)
+      let small = try mosaic.smaller(side: 512)
+      #expect(small.width == 512)
+      #expect(try small.survey()?.statistics[0].mean == 10)
+    }
+  }
+
+  @Test("rotated scenes are laid upright") func rotated() throws {
+    let folder = try Folder()
+    try place(folder, "a.tif", value: 10)
+    try folder.run(
+      "gdal_translate", ["-q", "-of", "VRT", "a.tif", "turned.vrt"])
+    let text = String(decoding: try folder.read("turned.vrt"), as: UTF8.self)
+    let start = try #require(text.firstRange(of: "<GeoTransform>")),
+      end = try #require(text.firstRange(of: "</GeoTransform>"))
+    try folder.write(
+      "turned.vrt",
+      text.replacingCharacters(in: start.upperBound..<end.lowerBound, with: "502000, 7, 7, 5499500, 7, -7"))
+    try folder.run("gdal_translate", ["-q", "turned.vrt", "turned.tif"])
+    for names in [["a.tif", "turned.tif"], ["turned.tif", "a.tif"], ["turned.tif"]] {
+      let mosaic = try RasterMosaic(paths: names.map { "\(folder.path)/\($0)" })
+      let small = try mosaic.smaller(side: 100)
+      let survey = try #require(try small.survey())
+      #expect(survey.statistics[0].mean == 10 && survey.emptyPixels > 1_000, "\(names)")
+      #expect(names.count > 1 ? mosaic.width > 250 : mosaic.width < 250)
+    }
+  }
+
   @Test("a part of a raster is those pixels") func window() throws {
     let folder = try Folder()
     try scene(folder, "a.tif", column: 0, value: 10)

@@ -26,6 +26,8 @@ MOST_BANDS = 16
 LONGEST_EXPRESSION = 500
 MOST_BINS = 1000
 MOST_FEATURES = 100
+# Of all features of a request together: ten of the largest size, a hundred of 600 a side.
+MOST_PIXELS = 42_000_000
 
 _BAND = re.compile(r"\bb(\d+)\b")
 _EXPRESSION = re.compile(r"[A-Za-z0-9_ .,;:+*/()<>=!&|^%~-]+")
@@ -43,9 +45,10 @@ async def check(request: Request) -> None:
     """Raises a problem for what no raster, or not this one, can answer."""
     if request.method == "POST":
         try:
-            _check_shape(await request.json())
+            shapes = _check_shape(await request.json())
         except ValueError as error:
             raise _wrong(f"The body is no JSON: {error}") from error
+        _check_work(shapes, request)
     raster = request.state.route.rasters[0].details["raster"]
     count = len(raster["bands"])
     given = request.query_params
@@ -129,8 +132,24 @@ def _check_place(path: Mapping[str, Any]) -> None:
         raise _wrong("bbox: west, south, east, north")
 
 
-def _check_shape(body: Any) -> None:
-    """A feature, or a collection of them, of polygons that have an inside."""
+def _check_work(shapes: list[tuple[float, float]], request: Request) -> None:
+    """Pixels of all features together: each is read at the raster's resolution, or the size that is asked for."""
+    given = request.query_params
+    sizes = [int(given[name]) for name in ("max_size", "width", "height") if _WHOLE.fullmatch(given.get(name, ""))]
+    size = max(sizes, default=LARGEST_PICTURE)
+    served = request.state.route.rasters[0]
+    raster, box = served.details["raster"], served.bbox
+    across, down = ((box[2] - box[0]) % 360 or 360) / raster["width"], max(box[3] - box[1], 1e-12) / raster["height"]
+    # In another system than degrees it is not known how much of the raster a feature covers.
+    known = "coord_crs" not in given and not {"width", "height"} & given.keys()
+    pixels = sum(min(size * size, wide / across * high / down) if known else size * size for wide, high in shapes)
+    if pixels > MOST_PIXELS:
+        raise _wrong(f"{len(shapes)} features of up to {size} pixels a side are too many pixels: fewer features, or a smaller max_size")
+
+
+def _check_shape(body: Any) -> list[tuple[float, float]]:
+    """A feature, or a collection of them, of polygons that have an inside; how wide and how high each is."""
+    sizes = []
     features = body.get("features", [body]) if isinstance(body, dict) else []
     if not isinstance(features, list) or not features or len(features) > MOST_FEATURES:
         raise _wrong(f"one feature, or a collection of 1 to {MOST_FEATURES}")
@@ -143,6 +162,8 @@ def _check_shape(body: Any) -> None:
         xs, ys = [point[0] for point in points], [point[1] for point in points]
         if not points or max(xs) <= min(xs) or max(ys) <= min(ys):
             raise _wrong("geometry: it has no inside")
+        sizes.append((max(xs) - min(xs), max(ys) - min(ys)))
+    return sizes
 
 
 def _points(coordinates: Any) -> Iterator[list[float]]:

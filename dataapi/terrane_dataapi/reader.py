@@ -12,6 +12,7 @@ from typing import Any
 import attr
 import numpy as np
 from morecantile import TileMatrixSet
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import calculate_default_transform, transform_bounds
@@ -21,6 +22,8 @@ from rio_tiler.models import ImageData
 from rio_tiler.reader import get_vrt_transform
 from rio_tiler.types import BBox
 
+from .problems import Problem
+from .raster_parameters import LARGEST_PICTURE
 from .tile_sets import WHOLE_WORLD, ClippedExtent, clipped
 
 # Share of a pixel by which a pixel's middle may lie beside the raster and still count: where the raster ends is computed.
@@ -50,23 +53,42 @@ class RasterReader(ClippedExtent, Reader):
     ) -> ImageData:  # fmt: skip
         """A picture of a box, as rio-tiler's; beside the raster nothing is read."""
         target = dst_crs or bounds_crs
-        asked = {"max_size": max_size, "height": height, "width": width, "buffer": buffer, **more}
-        if more.get("padding") or (height is None) != (width is None) or target == self.crs:
-            return super().part(bbox, dst_crs, bounds_crs, **asked)
         if bounds_crs != target:
-            bbox = transform_bounds(bounds_crs, target, *bbox, densify_pts=21)
-        if height is None or width is None:
-            _, across, down = get_vrt_transform(self.dataset, bbox, dst_crs=target)
-            shrink = min(1.0, max_size / max(across, down)) if max_size else 1.0
-            height, width = max(1, math.ceil(down * shrink)), max(1, math.ceil(across * shrink))
+            bbox = _moved(bbox, bounds_crs, target)
+        width, height = self._size_of(bbox, target, width, height, max_size)
+        if target == self.crs:
+            return self._read(bbox, target, height=height, width=width, buffer=buffer, **more)
         whole = _Grid(bbox, width, height).wider(buffer or 0)
         box = self._box(target)
         rows, columns = (slice(0, whole.height), slice(0, whole.width)) if box is None else whole.within(box, self._takes_nearest(more))
         if (rows.stop - rows.start) * (columns.stop - columns.start) * 2 > whole.height * whole.width:
-            return super().part(bbox, dst_crs, target, **asked)
+            return self._read(bbox, target, height=height, width=width, buffer=buffer, **more)
         near = whole.cut(rows, columns)
-        read = super().part(near.bbox, target, target, height=near.height, width=near.width, **more)
+        read = self._read(near.bbox, target, height=near.height, width=near.width, **more)
         return _laid_out(read, whole, rows, columns, self.dataset.nodata)
+
+    def _read(self, bbox: BBox, crs: CRS, **how: Any) -> ImageData:
+        try:
+            return super().part(bbox, crs, crs, **how)
+        except (OverflowError, CPLE_BaseError) as error:
+            raise _unreachable() from error
+
+    def _size_of(self, bbox: BBox, target: CRS, width: int | None, height: int | None, max_size: int | None) -> tuple[int, int]:
+        """Width and height of a picture, of which none, one or both are given; at the raster's resolution where nothing is."""
+        if width and height:
+            return width, height
+        try:
+            _, across, down = get_vrt_transform(self.dataset, bbox, dst_crs=target)
+        except (OverflowError, ValueError, RasterioError, CPLE_BaseError) as error:
+            raise _unreachable() from error
+        if width or height:
+            shrink = width / across if width else height / down  # type: ignore[operator]
+        else:
+            shrink = min(1.0, (max_size or LARGEST_PICTURE) / max(across, down))
+        size = max(1, math.ceil(across * shrink)), max(1, math.ceil(down * shrink))
+        if max(size) > 2 * LARGEST_PICTURE:
+            raise Problem(400, "INVALID_PARAMETER", f"This box makes a picture of {size[0]} x {size[1]} pixels: give it a max_size.")
+        return width or size[0], height or size[1]
 
     def _takes_nearest(self, asked: dict[str, Any]) -> bool:
         method = asked.get("resampling_method") or self.options.get("resampling_method") or "nearest"
@@ -87,10 +109,24 @@ class RasterReader(ClippedExtent, Reader):
                 box = transform_bounds(WGS84_CRS, target, west, south, east, north)
             else:
                 box = transform_bounds(self.crs, target, *self.bounds, densify_pts=21)
-        except RasterioError:
+        except (RasterioError, CPLE_BaseError):
             return None
         left, bottom, right, top = box
         return box if all(map(math.isfinite, box)) and left < right and bottom < top else None
+
+
+def _unreachable() -> Problem:
+    return Problem(400, "INVALID_PARAMETER", "The box has no place in that reference system.")
+
+
+def _moved(bbox: BBox, source: CRS, target: CRS) -> BBox:
+    try:
+        moved: BBox = transform_bounds(source, target, *bbox, densify_pts=21)
+    except (RasterioError, CPLE_BaseError) as error:
+        raise _unreachable() from error
+    if not all(map(math.isfinite, moved)) or moved[0] >= moved[2] or moved[1] >= moved[3]:
+        raise _unreachable()
+    return moved
 
 
 @attr.frozen

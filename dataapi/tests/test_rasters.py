@@ -54,6 +54,8 @@ WRONG = [
     ("/tiles/WebMercatorQuad/9/99999999999999999999/0.png", 404),
     ("/tiles/Nope/1/0/0.png", 400),
     ("/tiles/WebMercatorQuad/9/269/175.exe", 400),
+    ("/bbox/-180,-90,180,90.png?dst_crs=EPSG:3031", 400),
+    ("/bbox/9,49,9.0000001,50.png?width=2048", 400),
     ("/preview.png?bidx=3", 400),
     ("/preview.png?bidx=0", 400),
     ("/preview.png?" + "&".join(["bidx=1"] * 17), 400),
@@ -134,6 +136,25 @@ def test_a_file_that_is_gone_is_no_failure_of_the_server(service, files: Path):
     finally:
         path.write_bytes(whole)
     assert service.get(HILLS + "/preview.png?max_size=78").status_code == 200
+
+
+def square(west: float, size: float) -> dict:
+    ring = [[west, 49.2], [west + size, 49.2], [west + size, 49.2 + size], [west, 49.2 + size], [west, 49.2]]
+    return {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+
+
+@pytest.mark.parametrize("base", [HILLS, "/api/data/pieces/picture/v1"])
+def test_features_are_not_more_than_can_be_read(service, base):
+    import requests
+
+    def ask(size: float, count: int, query: str = "") -> int:
+        body = {"type": "FeatureCollection", "features": [square(9.2, size)] * count}
+        return requests.post(f"{service.url}{base}/statistics{query}", json=body, timeout=60).status_code
+
+    # Many that are small, and some that are large, but not many that are large.
+    assert ask(0.001, 100) in (200, 404)
+    assert ask(40, 100) == 400 and ask(40, 100, "?max_size=2000") == 400
+    assert ask(40, 20, "?max_size=200") in (200, 404)
 
 
 def test_head_of_a_large_file_reads_none_of_it(service, files: Path):

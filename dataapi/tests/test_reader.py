@@ -9,6 +9,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_bounds, from_origin
 from rio_tiler.io import Reader
+from terrane_dataapi.problems import Problem
 from terrane_dataapi.reader import RasterReader, _Grid
 from terrane_dataapi.tile_sets import TILE_MATRIX_SETS
 
@@ -112,6 +113,36 @@ def test_the_whole_world_is_read_for_a_few_pixels(tmp_path, monkeypatch):
         # The raster has 360,000 pixels. The world's have a side of 40 km at zoom 0: one of them is 160,000 of the raster's.
         assert max(laid_out) < 2e6, laid_out
         assert reader.part((-180, -85, 180, 85), max_size=2000, indexes=[1]).array.shape[2] == 2000
+
+
+def test_padding_costs_no_more_from_afar(tmp_path, monkeypatch):
+    laid_out = []
+    path = write(tmp_path / "r.tif", **{**UTM, "nodata": 50})
+    from rio_tiler import reader as rio_reader
+
+    plain = rio_reader.WarpedVRT
+    monkeypatch.setattr(rio_reader, "WarpedVRT", lambda *given, **how: laid_out.append(how["width"] * how["height"]) or plain(*given, **how))
+    with RasterReader(str(path), tms=MERCATOR) as ours, Reader(str(path), tms=MERCATOR) as theirs:
+        tile = MERCATOR.tile(9.2, 49.5, 8)
+        assert_alike(ours.tile(*tile, padding=4), theirs.tile(*tile, padding=4))
+        laid_out.clear()
+        assert ours.tile(0, 0, 0, padding=64).array.shape == (3, 256, 256)
+        assert max(laid_out) < 4e6
+
+
+def test_a_picture_has_an_end(tmp_path):
+    """Whatever is left open, or cannot be."""
+    for name, how in (("utm", UTM), ("degrees", {**RASTERS["degrees"], "side": 3_000, "transform": from_bounds(9, 49, 10, 50, 3_000, 3_000)})):
+        path = write(tmp_path / f"{name}.tif", **how)
+        with RasterReader(str(path)) as reader:
+            for box in ((-180, -85, 180, 85), (8, 48, 11, 51)):
+                assert max(reader.part(box).array.shape) <= 2048
+                assert reader.part(box, height=300).array.shape[1] == 300
+                assert reader.part(box, width=100, height=50).array.shape[1:] == (50, 100)
+            for wrong in ({"bbox": (8, 48, 8.0001, 58), "width": 2048}, {"bbox": (-1e9, -1e9, 1e9, 1e9), "dst_crs": CRS.from_epsg(3857)},
+                          {"bbox": (-180, -90, 180, 90), "dst_crs": CRS.from_epsg(3031)}):  # fmt: skip
+                with pytest.raises(Problem):
+                    reader.part(**wrong)
 
 
 def test_nothing_is_read_twice_or_beside_the_picture():

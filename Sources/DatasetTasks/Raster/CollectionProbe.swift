@@ -46,8 +46,9 @@ enum CollectionProbe {
     return unique(plain.isEmpty || plain.hasPrefix(".") ? "scene" + plain : plain, unlike: &taken)
   }
 
-  /// With a number where it was taken.
-  static func unique(_ base: String, unlike taken: inout Set<String>) -> String {
+  /// With a number where it was taken. An id with the ending of a file's address (`/scenes/{id}.tif`) would be taken for it.
+  static func unique(_ wanted: String, unlike taken: inout Set<String>) -> String {
+    let base = [".tif", ".png"].contains { wanted.hasSuffix($0) } ? wanted + "_" : wanted
     var id = base
     var number = 2
     while !taken.insert(id).inserted {

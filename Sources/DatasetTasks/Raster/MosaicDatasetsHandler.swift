@@ -25,9 +25,7 @@ enum MosaicDatasetsHandler: TaskHandler {
     try requireAgreement(scenes)
     try look(at: &scenes, parameters.filesRoot)
     let first = scenes[0].file.raster
-    let mosaic = try RasterMosaic(
-      paths: scenes.map { "\(parameters.filesRoot)/\($0.file.file)" },
-      inOneSystem: scenes.allSatisfy { $0.file.raster.crs == first.crs && $0.file.raster.crsWKT == first.crsWKT })
+    let mosaic = try RasterMosaic(paths: scenes.map { "\(parameters.filesRoot)/\($0.file.file)" })
     let kind = scenes.allSatisfy { $0.file.raster.kind == first.kind } ? first.kind : RasterKind.continuous.rawValue
     let laid = try CreateMosaicHandler.layTogether(mosaic, scenes: scenes.count, kind: kind, context)
     return try JSONText.encode(MosaicDatasetsResult(mosaic: laid, scenes: scenes))
@@ -61,6 +59,8 @@ enum MosaicDatasetsHandler: TaskHandler {
 private struct MemberRows {
   /// Most scenes of a mosaic, as of a collection.
   private static let most = 1_000
+  /// Most bytes of what is told of them: a task's result has an end, and so has a statement that publishes.
+  private static let mostBytes = 12 << 20
 
   let members: [String]
   private var ids: Set<String> = []
@@ -72,13 +72,25 @@ private struct MemberRows {
       throw ProblemReport(
         .tooManyFiles, "The datasets have \(rows.count) scenes together; \(Self.most) are allowed.")
     }
+    let bytes = rows.reduce(0) { $0 + ($1[4]?.utf8.count ?? 0) + ($1[5]?.utf8.count ?? 0) }
+    guard bytes <= Self.mostBytes else {
+      throw ProblemReport(
+        .tooManyFiles,
+        "What describes the datasets' \(rows.count) scenes has \(bytes >> 20) MiB; \(Self.mostBytes >> 20) are allowed."
+      )
+    }
     var found: Set<Int> = []
+    var replaced: Set<Int> = []
     var scenes: [MemberScene] = []
     let counts = Dictionary(rows.map { ($0[0] ?? "", 1) }, uniquingKeysWith: +)
     for row in rows {
       // Numbered from 1, as SQL does.
       guard let text = row[0], let position = Int(text), members.indices.contains(position - 1) else {
         throw ProblemReport(.internal, "A raster is held that no dataset of the mosaic has.")
+      }
+      guard row[1] != nil else {
+        replaced.insert(position)
+        continue
       }
       found.insert(position)
       scenes.append(try scene(row, of: members[position - 1], isAlone: counts[text] == 1))
@@ -87,7 +99,10 @@ private struct MemberRows {
     guard missing.isEmpty else {
       throw ProblemReport(
         .membersNotReady,
-        "\(missing.count) of \(members.count) datasets have no rasters that are served, the first: \(missing[0]).",
+        replaced.isEmpty
+          ? "\(missing.count) of \(members.count) datasets have no rasters that are served, the first: \(missing[0])."
+          : "\(missing.count) of \(members.count) datasets were built anew or withdrawn while the mosaic was being made, the first: "
+            + "\(missing[0]). Retry it.",
         details: Dictionary(
           missing.prefix(20).enumerated().map { ("dataset \($0 + 1)", $1) }, uniquingKeysWith: { one, _ in one }))
     }
@@ -110,9 +125,7 @@ private struct MemberRows {
     let shares = details.raster.bands.compactMap(\.statistics?.validShare)
     let empty = shares.max().map { Double(details.raster.pixels) * (1 - $0) } ?? 0
     return MemberScene(
-      id: id,
-      valid: ValidateRasterResult(
-        raster: details.raster, emptyPixels: Int64(empty), sourceSHA256: properties.sourceSHA256, versions: .current),
+      id: id, emptyPixels: Int64(empty), sourceSHA256: properties.sourceSHA256, versions: .current,
       file: ProcessRasterResult(
         file: file, bytes: bytes, sha256: "", raster: details.raster, compression: properties.compression,
         isLossy: properties.isLossy, resampling: "", overviews: 0),

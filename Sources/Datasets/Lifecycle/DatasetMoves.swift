@@ -119,7 +119,7 @@ struct DatasetMoves: Sendable {
           .optional(dataset.operation?.id),
         ])
       // Behind the row's lock: a mosaic that is being planned either holds it by now, or finds it deleted.
-      if !force { try await refuseDependents("delete", dataset, living: true, transaction) }
+      if !force { try await refuseDependents("delete", dataset, living: true, caller, transaction) }
       try await transaction.query("SELECT datasets.withdraw($1)", [.int64(dataset.pk)])
       try await event("delete", dataset, to: .deleted, caller, transaction)
       changes.add(.datasetDelete, dataset, from: dataset.state.rawValue, to: "DELETED", caller)
@@ -161,7 +161,7 @@ struct DatasetMoves: Sendable {
         "UPDATE datasets.datasets SET state = 'PURGING', updated_at = now() WHERE pk = $1 AND state = 'DELETED' RETURNING 1",
         [.int64(dataset.pk)])
       // One that is deleted can come back, and would find its files gone.
-      try await refuseDependents("purge", dataset, living: false, transaction)
+      try await refuseDependents("purge", dataset, living: false, caller, transaction)
       try await transaction.query(
         "SELECT coremachine.schedule_duty('purge', $1)",
         [.text(String(dataset.pk))])
@@ -268,20 +268,21 @@ struct DatasetMoves: Sendable {
   }
 
   private func refuseDependents(
-    _ move: String, _ dataset: DatasetRecord, living: Bool, _ transaction: PostgresTransaction
+    _ move: String, _ dataset: DatasetRecord, living: Bool, _ caller: Caller, _ transaction: PostgresTransaction
   ) async throws {
     let dependents = try await DatasetQueries.dependents(of: dataset.pk, living: living, on: transaction)
-    guard let first = dependents.first else { return }
+    guard !dependents.isEmpty else { return }
     var details = ["count": "\(dependents.count)"]
-    for (number, one) in dependents.prefix(20).enumerated() {
+    // Those of namespaces that the caller may not see are counted only.
+    let seen = dependents.filter { caller.sees($0.identity.namespace) }
+    for (number, one) in seen.prefix(20).enumerated() {
       details["dataset \(number + 1)"] = one.identity.reference + (one.state == .deleted ? " (deleted)" : "")
     }
-    let remedy = living ? nil : "Purge those first: their files are this dataset's."
+    let named = seen.first?.identity.reference ?? "of other namespaces"
     let more = dependents.count > 1 ? " and \(dependents.count - 1) more" : ""
     throw Problem(
-      .datasetHasDependents,
-      "cannot \(move) \(dataset.identity.reference), which mosaics are made of: \(first.identity.reference)\(more)",
-      details: details, remedy: remedy)
+      .datasetHasDependents, "cannot \(move) \(dataset.identity.reference), which mosaics are made of: \(named)\(more)",
+      details: details, remedy: living ? nil : "Purge those first: their files are this dataset's.")
   }
 
   func illegal(_ move: String, _ dataset: DatasetRecord, because why: String) -> Problem {

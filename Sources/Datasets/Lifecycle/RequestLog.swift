@@ -8,12 +8,20 @@ public struct Caller: Sendable {
   public var requestID: [UInt8]?
   /// SHA-256 of the request's canonical encoding.
   public var bodyHash: [UInt8]
+  /// The namespaces it may work in; nil: all.
+  public var namespaces: [String]?
 
-  public init(principal: String, requestID: [UInt8]? = nil, bodyHash: [UInt8] = []) {
+  public init(
+    principal: String, requestID: [UInt8]? = nil, bodyHash: [UInt8] = [], namespaces: [String]? = nil
+  ) {
+    self.namespaces = namespaces
     self.principal = principal
     self.requestID = requestID
     self.bodyHash = bodyHash
   }
+
+  /// Whether it may be told of a dataset of a namespace.
+  public func sees(_ namespace: String) -> Bool { namespaces?.contains(namespace) ?? true }
 }
 
 /// Request ids: the row is written in the transaction that has the effect, so a crash leaves both or neither.

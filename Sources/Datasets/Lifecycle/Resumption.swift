@@ -11,9 +11,10 @@ struct Resumption: Sendable {
   /// JSON.
   var parameters: String
 
-  /// Failures that come from the loaded rows: going on with the same rows would fail again.
+  /// Failures that come from the loaded rows or written files: going on with the same would fail again.
   private static let inTheRows: Set<String> = [
-    JobTypes.Reason.verifyFailed.rawValue, JobTypes.Reason.countMismatch.rawValue,
+    JobTypes.Reason.verifyFailed.rawValue, JobTypes.Reason.countMismatch.rawValue, JobTypes.Reason.readError.rawValue,
+    JobTypes.Reason.sourceCorrupt.rawValue, JobTypes.Reason.sourceTruncated.rawValue,
   ]
 
   /// The operation whose source is as it was pinned; looked at outside any transaction.
@@ -53,7 +54,7 @@ struct Resumption: Sendable {
         WHERE operation_id = $1 AND step <= $2 AND kind = ANY ($3) AND state = 'PRESENT' FOR NO KEY UPDATE
         """, [.int64(operation.id), .int32(Int32(place)), .textArray(["table", ServedFiles.kind])])
       let present = Set(try rows.map { Thing(step: Int(try $0.int32("step")), identifier: try $0.text("identifier")) })
-      guard !made.isEmpty, made == present else { continue }
+      guard !made.isEmpty, made == present, try canBegin(at: steps[place]) else { continue }
       return Resumption(step: Int32(place + 1), jobType: steps[place].type, parameters: steps[place].parameters)
     }
     return nil
@@ -64,6 +65,14 @@ struct Resumption: Sendable {
   private static let begin: Set<String> = [
     JobType.stacCatalogVectors, JobType.stacCatalogRaster, JobType.stacCatalogCollection, JobType.createMosaic,
   ]
+
+  /// Whether the files a step is to read are where its parameters say: a restored server may have another data directory.
+  private static func canBegin(at step: Step) throws -> Bool {
+    guard step.type == JobType.createMosaic else { return true }
+    let parameters = try JSON.decode(CreateMosaicParameters.self, from: step.parameters)
+    let files = ServedFiles(root: parameters.filesRoot)
+    return parameters.files.allSatisfy(files.exists)
+  }
 
   private struct Step {
     var type: String

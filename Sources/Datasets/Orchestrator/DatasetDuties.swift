@@ -29,7 +29,12 @@ public struct DatasetDuties: Sendable {
   /// Purges what was deleted long enough ago, and forgets request ids of more than 24 h.
   func retire() async throws {
     let due = try await pool.query(
-      "SELECT key FROM datasets.datasets WHERE state = 'DELETED' AND purge_at <= now() ORDER BY purge_at LIMIT 100", [])
+      """
+      SELECT key FROM datasets.datasets d WHERE state = 'DELETED' AND purge_at <= now()
+        -- What mosaics are made of stays as long as they; it must not stand before all others.
+        AND NOT EXISTS (SELECT FROM datasets.dependents(d.pk, false))
+      ORDER BY purge_at LIMIT 100
+      """, [])
     for row in due {
       guard let key = DatasetKey(bytes: try row.bytes("key")) else { continue }
       do { _ = try await moves.purge(key, Caller(principal: "terrane:retention")) } catch is Problem { continue }

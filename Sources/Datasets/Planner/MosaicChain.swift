@@ -24,8 +24,11 @@ struct MosaicChain: Sendable {
   }
 
   func scenes(_ found: MosaicDatasetsResult) -> [CollectionChain.Scene] {
-    found.scenes.map {
-      CollectionChain.Scene(id: $0.id, valid: $0.valid, file: $0.file, member: $0)
+    found.scenes.map { scene in
+      let valid = ValidateRasterResult(
+        raster: scene.file.raster, emptyPixels: scene.emptyPixels, sourceSHA256: scene.sourceSHA256,
+        versions: scene.versions)
+      return CollectionChain.Scene(id: scene.id, valid: valid, file: scene.file, member: scene)
     }
   }
 }

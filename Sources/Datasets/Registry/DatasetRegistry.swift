@@ -80,8 +80,11 @@ public final class DatasetRegistry: Sendable {
           remedy: "Bring it back with `terrane undelete`, or free its name with `terrane purge` and create it again.")
       case .draft where !differing.isEmpty && !dataset.isBusy:
         try await transaction.compareAndSet(
-          "UPDATE datasets.datasets SET spec = $2 WHERE pk = $1 AND state = 'DRAFT' AND operation_id IS NOT DISTINCT FROM $3 RETURNING 1",
-          [.int64(dataset.pk), .json(row.spec), .optional(dataset.operation?.id)])
+          """
+          UPDATE datasets.datasets SET spec = $2, dataset_type = $4
+          WHERE pk = $1 AND state = 'DRAFT' AND operation_id IS NOT DISTINCT FROM $3 RETURNING 1
+          """,
+          [.int64(dataset.pk), .json(row.spec), .optional(dataset.operation?.id), .text(spec.type.rawValue)])
         _ = try await transaction.query(
           "SELECT coremachine.ledger_doom($1, NULL, interval '0')", [.int64(dataset.pk)])
         let begun = try await moves.begin(dataset, retryOf: nil, parameters: row.firstParameters, transaction)

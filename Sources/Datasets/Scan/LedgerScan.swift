@@ -90,8 +90,11 @@ public struct LedgerScan: Sendable {
       UNION ALL SELECT 'stac_item', collection || '/' || id FROM pgstac.items
         WHERE content->'properties' ? 'terrane:datetime_source'
     ), expected (kind, identifier, must_exist, detail) AS (
-      SELECT kind, identifier, bool_or(state IN ('PRESENT', 'LIVE')), string_agg('ledger ' || state, ', ')
-        FROM coremachine.ledger WHERE state <> 'GONE' GROUP BY kind, identifier
+      SELECT kind, identifier, bool_or(state IN ('PRESENT', 'LIVE') OR EXISTS (
+          -- Replaced, and a mosaic serves it.
+          SELECT FROM coremachine.holds h WHERE h.subject = l.subject AND h.operation_id = l.operation_id AND h.until IS NULL)),
+          string_agg('ledger ' || state, ', ')
+        FROM coremachine.ledger l WHERE state <> 'GONE' GROUP BY kind, identifier
       UNION ALL
       SELECT 'route', pk || '/' || published_build, true, 'dataset ' || state FROM datasets.datasets
         WHERE state IN ('PUBLISHED', 'DEPRECATED')

@@ -191,9 +191,13 @@ public struct CloudOptimizedGeoTIFF: Sendable {
   }
 
   /// Where no pixel of the source falls is not zero, but nothing. GDAL takes an alpha band for that in bytes and 16 bits only.
-  static func nothing(_ raster: RasterDataset) -> [String] {
+  private static func nothing(_ raster: RasterDataset) -> [String] {
     guard !raster.bands.contains(where: { $0.nodata != nil || $0.colour == .alpha }) else { return [] }
-    switch raster.bands[0].type {
+    return nothing(raster.bands[0].type)
+  }
+
+  static func nothing(_ type: RasterDataset.PixelType) -> [String] {
+    switch type {
     case .uint8, .uint16: return ["-dstalpha"]
     case .float32, .float64: return ["-dstnodata", "nan"]
     case .int16: return ["-dstnodata", "\(Int16.min)"]
