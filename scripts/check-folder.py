@@ -6,6 +6,13 @@ slash and without a word on standard error; pystac-client finds its item; a vect
 Of a raster: the file that is served is a valid cloud-optimised GeoTIFF whose pixels agree with the source's (exactly, or by
 35 dB where the codec is lossy), its statistics agree with `gdalinfo -stats`, and a map tile of it is a picture.
 Where a file names no CRS, that is shown, and it is made again with --crs.
+
+--as collection makes one raster collection of all rasters of the folder. Of each scene the same is compared, its statistics as its STAC
+item tells them; the catalogue is read by pystac's classes, the mosaic by GDAL's WMTS and TMS drivers and by OWSLib.
+--as large lays all rasters together, makes that --scale times as large and one raster dataset of it, which the server cuts into tiles.
+Along every seam, tiles and their overviews down to a sixteenth are compared with a file that GDAL writes in one piece; no task may use
+more than 1.5 GB.
+
 Exit status: 0 all agree, 1 anything does not, 2 nothing to check.
 """
 
@@ -14,32 +21,16 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Tests/EndToEnd"))
-import rasterio  # noqa: E402
-from rio_cogeo.cogeo import cog_validate  # noqa: E402
-from support import clients, features, rasters  # noqa: E402
+from folder_large import check_large, limit_for, write_source  # noqa: E402
+from folder_rasters import check_collection, compare_raster, rasters_of  # noqa: E402
+from folder_rows import Row, show  # noqa: E402
+from support import clients, features  # noqa: E402
 from support.server import AS_ROOT, CONFIGURATION, Installation, Server  # noqa: E402
 
 SIBLINGS = {".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".idm", ".ind", ".fix"}
-
-
-@dataclass
-class Row:
-    """What was found out about one file."""
-
-    file: str
-    said: str = ""
-    source: int | None = None
-    served: int | None = None
-    dropped: int = 0
-    attributes: str = "-"
-    stac: str = "-"
-    tile: str = "-"
-    seconds: float = 0
-    faults: list[str] = field(default_factory=list)
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -48,7 +39,7 @@ def files_of(folder: Path) -> list[Path]:
     shapes = {path.stem for path in found if path.suffix.lower() == ".shp"}
     return [
         path for path in found
-        if not (path.name.lower().endswith(".shp.xml") or (path.suffix.lower() in SIBLINGS and path.stem in shapes))
+        if not (path.name.lower().endswith((".shp.xml", ".aux.xml")) or (path.suffix.lower() in SIBLINGS and path.stem in shapes))
     ]  # fmt: skip
 
 
@@ -139,44 +130,6 @@ def compare(server: Server, record: dict, path: Path, crs: str | None, row: Row)
         row.faults.append("pystac-client does not find the item")
 
 
-def compare_raster(server: Server, record: dict, path: Path, row: Row) -> None:
-    [served] = record["result"]["rasters"]
-    reasons = {warning["reason"]: warning["count"] for warning in record["warnings"]}
-    treated = record["result"]["treatment"]["raster"]
-    row.said = ", ".join([row.said, *(f"{count} {reason}" for reason, count in reasons.items()), served["kind"], treated["compression"]]).strip(", ")
-    file = rasters.file_of(server, record)
-    valid, errors, warnings = cog_validate(file, strict=True)
-    if not valid:
-        row.faults.append(f"no valid cloud-optimised GeoTIFF: {errors + warnings}")
-    with rasterio.open(path) as before, rasterio.open(file) as after:
-        row.source, row.served = before.width * before.height, after.width * after.height
-        pixels = before.read(), after.read()
-        if treated["lossy"] and before.dtypes[0] == "uint8":
-            decibels = rasters.psnr(*pixels)
-            row.attributes = f"{decibels:.1f} dB"
-            if decibels < 35:
-                row.faults.append(f"the pixels differ by {decibels:.1f} dB")
-        elif treated["lossy"]:
-            off = float(abs(pixels[0].astype("float64") - pixels[1]).max())
-            row.attributes = f"{off:.2g} off"
-            if off > 0.0011:
-                row.faults.append(f"a value differs by {off}")
-        else:
-            row.attributes = "equal" if (pixels[0] == pixels[1]).all() else "differ"
-            if row.attributes == "differ":
-                row.faults.append("the pixels differ")
-    row.faults += rasters.statistics_faults(path, served["bands"])
-    box = served["bbox"]
-    column, line = clients.tile_at((box["west"] + box["east"]) / 2, (box["south"] + box["north"]) / 2, 8)
-    tile = server.get(served["tiles_url"].format(z=8, x=column, y=line))
-    row.tile = f"{len(tile.content)} B at z8"
-    if tile.status_code != 200 or not tile.content.startswith(b"\x89PNG"):
-        row.faults.append(f"the tile 8/{column}/{line} is {tile.status_code}")
-    row.stac = "found" if clients.stac_item(server.public_url, record) else "missing"
-    if row.stac == "missing":
-        row.faults.append("pystac-client does not find the item")
-
-
 def check_tile(collection: dict, served: features.Read, row: Row) -> str:
     """A tile of zoom 8 around some feature holds that feature."""
     number, bounds = next(
@@ -199,48 +152,39 @@ def tiles_between(bounds: tuple[float, float, float, float], zoom: int) -> int:
     return (east - west + 1) * (south - north + 1)
 
 
-def show(rows: list[Row]) -> None:
-    head = ["file", "ogrinfo", "served", "dropped", "attributes", "STAC", "tile", "seconds", "result"]
-    table = [head]
-    for row in rows:
-        counts = ["-" if value is None else str(value) for value in (row.source, row.served)]
-        result = "ok" if not row.faults else "MISMATCH"
-        table.append([row.file, *counts, str(row.dropped), row.attributes, row.stac, row.tile, f"{row.seconds:.1f}", result])
-    widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-    print()
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    print()
-    for row in rows:
-        for text in filter(None, [row.said, *row.faults]):
-            print(f"{row.file}: {text}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="check-folder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--as", dest="form", choices=["collection", "large"], help="all rasters of the folder as one dataset (see above)")
+    parser.add_argument("--scale", type=float, default=3, help="of --as large: how much larger its sides are made (default 3)")
     parser.add_argument("--crs", help="the CRS of files that name none, such as EPSG:4326")
-    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="for each dataset (default 600)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for each dataset (default 600; with --as 7200)")
     parser.add_argument("--build", choices=["release", "debug"], default=CONFIGURATION, help=f"the build to run (default {CONFIGURATION})")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    if not folder.is_dir() or not files_of(folder):
+    find = rasters_of if options.form else files_of
+    if not folder.is_dir() or not find(folder):
         print(f"check-folder: no files in {folder}", file=sys.stderr)
         return 2
+    limit = options.timeout or (7200 if options.form else 600)
 
     place = Path(tempfile.mkdtemp(prefix="terrane-check-", dir="/tmp"))
     place.chmod(0o755)
     server = None
     try:
         root = readable_copy(folder, place)
+        paths = find(root)
+        roots, settings = [root], ["--retry-window", "0"]
+        if options.form == "large":
+            (place / "large").mkdir(mode=0o755)
+            paths = [write_source(paths, place / "large", options.scale)]
+            roots.append(place / "large")
+            settings += ["--large-raster", str(limit_for(paths[0]))]
         (place / "s").mkdir(mode=0o755)
         if AS_ROOT:
             shutil.chown(place / "s", "terrane")
-        server = Server(Installation.stage(place / "app", options.build), place / "s", [root], "--retry-window", "0").start()
-        rows = []
-        for number, path in enumerate(files_of(root), 1):
-            print(f"{path.name} …", flush=True)
-            rows.append(check(server, path, f"check/file-{number}/v1", options.crs, options.timeout))
+        server = Server(Installation.stage(place / "app", options.build), place / "s", roots, *settings).start()
+        rows = check_all(server, paths, options.form, options.crs, limit)
         scan = server.wait_until_clean()
         show(rows)
         print(f"admin scan: {len(scan['unexpected'])} unexpected, {len(scan['missing'])} missing, of {scan['things']} things")
@@ -249,6 +193,19 @@ def main() -> int:
         if server:
             server.destroy()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def check_all(server: Server, paths: list[Path], form: str | None, crs: str | None, limit: float) -> list[Row]:
+    more = ("--crs", crs) if crs else ()
+    if form == "collection":
+        return check_collection(server, paths, "check/collection/v1", more, limit)
+    if form == "large":
+        return check_large(server, paths[0], "check/large/v1", more, limit)
+    rows = []
+    for number, path in enumerate(paths, 1):
+        print(f"{path.name} …", flush=True)
+        rows.append(check(server, path, f"check/file-{number}/v1", crs, limit))
+    return rows
 
 
 if __name__ == "__main__":

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pystac
-import pystac_client
 import pytest
 import rasterio
-from owslib.wmts import WebMapTileService
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rio_cogeo.cogeo import cog_validate
-from support import clients, rasters
+from support import clients, desktop, rasters
 from support.server import Server
 from support.waiting import until
 
@@ -81,11 +79,10 @@ def test_every_scene_is_an_item_of_one_collection(server: Server, made: dict):
     collection = pystac.Collection.from_dict(server.get(made["result"]["stac_collection_url"]).json())
     collection.validate()
     assert collection.id == "default:collections:picture:v1"
-    client = pystac_client.Client.open(server.public_url + "/stac")
-    items = list(client.search(collections=[collection.id]).items())
-    assert len(items) == 6
-    for item in items:
-        pystac.Item.from_dict({**item.to_dict(include_self_link=False), "stac_extensions": []}).validate()
+    items, files = clients.stac_scenes(server.public_url, made), rasters.files_of(server, made)
+    assert len(items) == 6 and items.keys() == files.keys()
+    for name, item in items.items():
+        clients.check_item(item, files[name])
         assert server.get(item.assets["data"].href, headers={"Range": "bytes=0-3"}).status_code == 206
         assert server.get(item.assets["thumbnail"].href).status_code == 200
     west, south, east, north = collection.extent.spatial.bboxes[0]
@@ -95,8 +92,6 @@ def test_every_scene_is_an_item_of_one_collection(server: Server, made: dict):
 def test_clients_read_the_mosaic(server: Server, made: dict):
     [mosaic] = made["result"]["rasters"]
     endpoint = made["result"]["endpoint"]
-    service = WebMapTileService(mosaic["wmts_url"])
-    assert all(name.startswith("mosaic") for name in service.contents)
     tilejson = server.get(mosaic["tilejson_url"]).json()
     assert tilejson["minzoom"] <= 12 <= tilejson["maxzoom"]
     document = server.get(mosaic["mosaicjson_url"]).json()
@@ -120,6 +115,14 @@ def test_clients_read_the_mosaic(server: Server, made: dict):
         answer = server.get(endpoint + path)
         assert answer.status_code in (200, 204), (path, answer.text[:200])
         assert str(server.data) not in answer.text and "/files/" not in answer.text, path
+
+
+def test_desktops_read_the_mosaic_as_one_layer(server: Server, made: dict, tmp_path: Path):
+    """From afar, and where scenes meet at full resolution."""
+    assert made["result"]["rasters"][0]["wmts_url"] == made["result"]["endpoint"] + "/WMTSCapabilities.xml"
+    for share in (1, 0.1):
+        assert desktop.read_with_gdal(made, "mosaic", tmp_path, share=share)["wmts"].std() > 10
+    desktop.read_with_owslib(made, "mosaic", zoom=11)
 
 
 def test_from_afar_one_small_picture_is_read(server: Server, folder: Path, name: str):

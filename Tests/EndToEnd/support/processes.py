@@ -43,6 +43,15 @@ class Process:
         match = re.search(r"^Uid:\t\d+\t(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
         return int(match[1])
 
+    @property
+    def peak_memory(self) -> int:
+        """Bytes of memory it had at its highest; 0: it is gone."""
+        try:
+            match = re.search(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        except OSError:
+            return 0
+        return int(match[1]) * 1024 if match else 0
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         if self.is_running:
             os.kill(self.pid, number)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,45 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
+@dataclass
+class Difference:
+    """How far pixels are from those they should be, gathered part by part: a whole raster may be too much for the memory."""
+
+    count: int = 0
+    squares: float = 0
+    largest: float = 0
+    is_equal: bool = True
+
+    def add(self, expected: np.ndarray, found: np.ndarray) -> None:
+        """Two values that are no number are equal."""
+        off = expected != found
+        if expected.dtype.kind == "f":
+            off &= ~(np.isnan(expected) & np.isnan(found))
+        self.count += off.size
+        if not off.any():
+            return
+        self.is_equal = False
+        steps = np.abs(expected[off].astype("float64") - found[off])
+        steps[np.isnan(steps)] = math.inf
+        self.squares += float(np.sum(steps**2))
+        self.largest = max(self.largest, float(steps.max()))
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal to noise of bytes, decibels."""
+        return math.inf if self.squares == 0 else 10 * math.log10(255**2 * self.count / self.squares)
+
+
+def codec_fault(difference: Difference, treatment: dict, dtype: str) -> str | None:
+    """What lies beyond the bound of the codec a raster was written with; `treatment` is that of its record."""
+    if not treatment["lossy"]:
+        return None if difference.is_equal else f"the pixels differ, by up to {difference.largest:g}"
+    if dtype == "uint8":
+        return None if difference.psnr >= 35 else f"the pixels differ by {difference.psnr:.1f} dB"
+    # LERC's 0.001, and what a float may add.
+    return None if difference.largest <= 0.0011 else f"a value differs by {difference.largest:g}"
+
+
 def file_of(server, record: dict) -> Path:
     """Where the server keeps the one file of a raster dataset."""
     [(name,)] = server.rows(
@@ -116,7 +156,9 @@ def statistics_faults(source: Path, bands: list[dict]) -> list[str]:
         # Through a dataset without the file's notes: statistics that somebody once wrote into it would be taken as they are.
         bare = f"{folder}/bare.vrt"
         subprocess.run(["gdalbuildvrt", "-q", bare, str(source)], check=True, timeout=60)
-        done = subprocess.run(["gdalinfo", "-json", "-stats", bare], check=True, capture_output=True, text=True, timeout=300)
+        # What is counted is not to be noted beside the source, which is not ours: GDAL would write an .aux.xml there.
+        words = ["gdalinfo", "--config", "GDAL_PAM_ENABLED", "NO", "-json", "-stats", bare]
+        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=300)
     told = json.loads(re.sub(r"\b(nan|NaN|inf|Infinity)\b", "null", done.stdout))
     faults = []
     for number, (ours, theirs) in enumerate(zip(bands, told["bands"], strict=True), 1):
