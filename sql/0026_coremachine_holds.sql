@@ -14,7 +14,7 @@ CREATE TABLE coremachine.holds (
 );
 CREATE INDEX holds_of_operation ON coremachine.holds (subject, operation_id);
 
--- Garbage collection leaves what is held.
+-- Garbage collection leaves what is held: what an operation made (its bytes are known), not what it only meant to make or worked in.
 CREATE OR REPLACE FUNCTION coremachine.ledger_next_doomed(p_kinds text[], p_location text)
 RETURNS TABLE (ledger_id bigint, kind text, identifier text, task_id bigint, attempt integer, subject bigint,
                operation_id bigint, failures integer) LANGUAGE sql AS $$
@@ -22,9 +22,9 @@ RETURNS TABLE (ledger_id bigint, kind text, identifier text, task_id bigint, att
   FROM coremachine.ledger d
   WHERE d.state = 'DOOMED' AND d.doom_at <= clock_timestamp() AND d.kind = ANY (p_kinds)
     AND (d.location IS NULL OR d.location = p_location)
-    AND NOT EXISTS (
+    AND (d.bytes IS NULL OR NOT EXISTS (
       SELECT FROM coremachine.holds h WHERE h.subject = d.subject AND h.operation_id = d.operation_id
-        AND (h.until IS NULL OR h.until > clock_timestamp()))
+        AND (h.until IS NULL OR h.until > clock_timestamp())))
   ORDER BY d.doom_at LIMIT 1 FOR NO KEY UPDATE OF d SKIP LOCKED;
 $$;
 

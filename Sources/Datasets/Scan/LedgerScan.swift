@@ -90,7 +90,7 @@ public struct LedgerScan: Sendable {
       UNION ALL SELECT 'stac_item', collection || '/' || id FROM pgstac.items
         WHERE content->'properties' ? 'terrane:datetime_source'
     ), expected (kind, identifier, must_exist, detail) AS (
-      SELECT kind, identifier, bool_or(state IN ('PRESENT', 'LIVE') OR EXISTS (
+      SELECT kind, identifier, bool_or(state IN ('PRESENT', 'LIVE') OR bytes IS NOT NULL AND EXISTS (
           -- Replaced, and a mosaic serves it.
           SELECT FROM coremachine.holds h WHERE h.subject = l.subject AND h.operation_id = l.operation_id AND h.until IS NULL)),
           string_agg('ledger ' || state, ', ')

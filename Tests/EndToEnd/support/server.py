@@ -340,9 +340,9 @@ class Server:
             self._last_scan = self.scan()
             left = self.rows(
                 "SELECT kind, identifier FROM coremachine.ledger l WHERE state = 'INTENT'"
-                " OR (state = 'DOOMED' AND (failures > 0 OR doom_at <= clock_timestamp()) AND NOT EXISTS"
+                " OR (state = 'DOOMED' AND (failures > 0 OR doom_at <= clock_timestamp()) AND (bytes IS NULL OR NOT EXISTS"
                 " (SELECT FROM coremachine.holds h WHERE h.subject = l.subject AND h.operation_id = l.operation_id"
-                " AND (h.until IS NULL OR h.until > clock_timestamp())))"
+                " AND (h.until IS NULL OR h.until > clock_timestamp()))))"
             )
             return None if self._last_scan["unexpected"] or self._last_scan["missing"] or left else self._last_scan
 
