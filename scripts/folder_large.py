@@ -101,7 +101,7 @@ def create(server: Server, source: Path, name: str, more: tuple[str, ...], limit
             watcher.kill()
             row.faults.append(f"not made within {limit:.0f} s")
             return peak
-        time.sleep(SAMPLE)
+        time.sleep(SAMPLE)  # Between two samples of memory, which nothing announces; the loop ends with the watcher.
     if code := watcher.end():
         row.faults.append(f"exit {code}: {watcher.statuses[-1:]} {''.join(watcher.errors)[-300:]}")
     return peak

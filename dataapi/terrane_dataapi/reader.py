@@ -12,7 +12,7 @@ from typing import Any
 import attr
 import numpy as np
 from morecantile import TileMatrixSet
-from rasterio._err import CPLE_BaseError
+from rasterio._err import CPLE_BaseError  # GDAL's own errors reach us as they are; rasterio has no public name for them.
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import calculate_default_transform, transform_bounds

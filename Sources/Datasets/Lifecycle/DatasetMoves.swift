@@ -278,7 +278,7 @@ struct DatasetMoves: Sendable {
     for (number, one) in seen.prefix(20).enumerated() {
       details["dataset \(number + 1)"] = one.identity.reference + (one.state == .deleted ? " (deleted)" : "")
     }
-    let named = seen.first?.identity.reference ?? "of other namespaces"
+    let named = seen.first?.identity.reference ?? "one of another namespace"
     let more = dependents.count > 1 ? " and \(dependents.count - 1) more" : ""
     throw Problem(
       .datasetHasDependents, "cannot \(move) \(dataset.identity.reference), which mosaics are made of: \(named)\(more)",

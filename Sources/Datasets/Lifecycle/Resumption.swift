@@ -40,6 +40,8 @@ struct Resumption: Sendable {
         type: try job.text("job_type"), hasSucceeded: try job.text("state") == "SUCCEEDED",
         parameters: try job.text("parameters"), results: try job.optionalText("results") ?? "[]")
     }
+    // A mosaic's members are held by the operation that planned it, and let go with it.
+    guard !steps.contains(where: { $0.type == JobType.mosaicDatasets }) else { return nil }
     // The furthest step before which everything is still there.
     for place in steps.indices.reversed() where begin.contains(steps[place].type) {
       let before = steps[..<place]
@@ -61,7 +63,7 @@ struct Resumption: Sendable {
   }
 
   /// Steps a retry can begin at: what they need is in their parameters, and they set up what follows. `verify` and
-  /// `generate_tile_cache` need the preview that the step before sets up; a mosaic's members are held by its own operation.
+  /// `generate_tile_cache` need the preview that the step before sets up.
   private static let begin: Set<String> = [
     JobType.stacCatalogVectors, JobType.stacCatalogRaster, JobType.stacCatalogCollection, JobType.createMosaic,
   ]
