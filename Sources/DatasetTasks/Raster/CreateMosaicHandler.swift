@@ -45,12 +45,9 @@ enum CreateMosaicHandler: TaskHandler {
     let path = context.assignment.scratchDirectory + "/" + RasterFile.scratchName
     try ProcessRasterHandler.write(small, format, to: path, context.reporter)
     let written = try RasterDataset(path: path)
-    let file = try SourceFiles(file: path)
-    let sha256 = try file.sha256 { (try? context.reporter.alive()) != nil }
-    try context.reporter.checkCancelled()
-    try ProcessRasterHandler.flush(path)
+    let file = try WrittenFile(path, context.reporter)
     return try ProcessRasterResult(
-      file: RasterFile.scratchName, bytes: file.size, sha256: sha256,
+      file: RasterFile.scratchName, bytes: file.bytes, sha256: file.sha256,
       raster: RasterDescription(written, kind: kind.rawValue, statistics: written.bands.map { _ in nil }),
       compression: format.compression.rawValue, isLossy: format.isLossy(for: small),
       resampling: format.resampling.rawValue, overviews: written.overviewSizes.count)

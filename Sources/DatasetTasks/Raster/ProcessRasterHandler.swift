@@ -19,9 +19,7 @@ enum ProcessRasterHandler: TaskHandler {
       let format = try format(raster, parameters)
       try write(raster, format, to: path, context.reporter)
       try source.files.requireUnchanged()
-      let result = try describe(path, raster, format, parameters, context.reporter)
-      try flush(path)
-      return try JSONText.encode(result)
+      return try JSONText.encode(try describe(path, raster, format, parameters, context.reporter))
     } catch let error as GeospatialError {
       try source.files.requireUnchanged()
       throw error
@@ -92,24 +90,12 @@ enum ProcessRasterHandler: TaskHandler {
       description = try RasterDescription(
         written, kind: parameters.raster.kind, statistics: parameters.raster.bands.map(\.statistics))
     }
-    let file = try SourceFiles(file: path)
-    let sha256 = try file.sha256 { (try? reporter.alive()) != nil }
-    try reporter.checkCancelled()
+    let file = try WrittenFile(path, reporter)
     var result = ProcessRasterResult(
-      file: RasterFile.scratchName, bytes: file.size, sha256: sha256, raster: description,
+      file: RasterFile.scratchName, bytes: file.bytes, sha256: file.sha256, raster: description,
       compression: format.compression.rawValue, isLossy: format.isLossy(for: raster),
       resampling: format.resampling.rawValue, overviews: written.overviewSizes.count)
     result.window = parameters.window
     return result
-  }
-
-  /// On the disk before anybody is told: a machine that loses power must not have a row that names half a file.
-  static func flush(_ path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw ProblemReport(.internal, "The raster that was written is gone.") }
-    defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else {
-      throw ProblemReport(.diskFull, "The raster could not be written to the disk: errno \(errno).", transient: true)
-    }
   }
 }

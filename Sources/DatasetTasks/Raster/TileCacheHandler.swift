@@ -36,7 +36,7 @@ enum TileCacheHandler: TaskHandler {
       if !picture.isEmpty { try archive.add(tile, picture) }
     }
     try archive.finish()
-    try ProcessRasterHandler.flush(path)
+    try WrittenFile.flush(path)
     let bytes = try SourceFiles(file: path).size
     return try JSONText.encode(
       TileCacheResult(file: TileCacheFile.scratchName, bytes: bytes, maxzoom: highest, count: archive.count))
