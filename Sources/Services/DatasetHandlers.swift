@@ -58,6 +58,11 @@ public struct DatasetHandlers: DatasetServiceServer {
     }
   }
 
+  /// A record may be half a megabyte: as many files or datasets as one is made of are in it.
+  private static let rowsAtOnce = 100
+  /// Bytes of records after which a page ends, also where more were asked for; well below the smallest message a client may allow.
+  private static let pageBytes = 512 << 10
+
   public func listDatasets(_ request: ListDatasetsRequest, context: ServerCallContext) async throws
     -> ListDatasetsResponse
   {
@@ -69,23 +74,30 @@ public struct DatasetHandlers: DatasetServiceServer {
       let size = request.pageSize == 0 ? 100 : min(Int(request.pageSize), 1_000)
       let statuses = Set(request.statuses.map(\.rawValue))
       var token = try PageToken(request, principal: context.principal.uri)
-      var found: [DatasetRecord] = []
-      var more = true
-      // Status is a view over two tables; pages are read until enough rows match, at most ten at a call.
-      for _ in 0..<10 where found.count < size && more {
-        let page = try await registry.list(
+      var found: [Dataset] = []
+      var (bytes, looked) = (0, 0)
+      var (isFull, isEnd) = (false, false)
+      // Status is a view over two tables: rows are read until enough match, at most ten times as many at a call.
+      while !isFull, !isEnd, found.count < size, looked < 10 * size {
+        let limit = min(size, Self.rowsAtOnce)
+        let rows = try await registry.list(
           ListPage(
-            before: token.before, limit: size, namespace: request.namespace, datasetID: request.datasetID,
+            before: token.before, limit: limit, namespace: request.namespace, datasetID: request.datasetID,
             showDeleted: request.showDeleted || statuses.contains(Status.deleted.rawValue),
             namespaces: access.namespaces(of: context.principal)))
-        more = page.count == size
-        for record in page where found.count < size {
+        (isEnd, looked) = (rows.count < limit, looked + rows.count)
+        for record in rows {
+          if statuses.isEmpty || statuses.contains(Status(record.status).rawValue) {
+            let dataset = dataset(record)
+            bytes += dataset.protobufBytes().count
+            isFull = found.count == size || !found.isEmpty && bytes > Self.pageBytes
+            if isFull { break }
+            found.append(dataset)
+          }
           token.before = record.pk
-          if statuses.isEmpty || statuses.contains(Status(record.status).rawValue) { found.append(record) }
         }
-        if found.count == size { more = more || page.last?.pk != token.before }
       }
-      return ListDatasetsResponse(datasets: found.map(dataset), nextPageToken: more ? token.text : "")
+      return ListDatasetsResponse(datasets: found, nextPageToken: isEnd && !isFull ? "" : token.text)
     }
   }
 

@@ -50,6 +50,23 @@ import Testing
     _ = await refusal(.invalidArgument) { try await client.listDatasets(ListDatasetsRequest(pageSize: -1)) }
   }
 
+  /// Records of 60 kB each: fewer to a page than asked for, none left out.
+  @Test func pagesEndBeforeTheyAreTooLong() async throws {
+    let namespace = "list-" + UUID().uuidString.lowercased().prefix(8)
+    let client = try await World.shared().client(.editor, namespaces: [namespace])
+    var made: [String] = []
+    for _ in 0..<20 {
+      var request = World.create(try World.name(namespace: namespace))
+      request.spec?.metadata = Metadata(description: String(repeating: "x", count: 60_000))
+      made.append(try #require(try await client.createDataset(request).dataset).datasetKey)
+    }
+    let pages = try await pages(client, ListDatasetsRequest(namespace: namespace, pageSize: 1_000))
+    #expect(pages.map(\.count) == [8, 8, 4])
+    #expect(pages.flatMap { $0 } == made.reversed())
+    let some = try await self.pages(client, ListDatasetsRequest(namespace: namespace, pageSize: 3))
+    #expect(some.map(\.count) == [3, 3, 3, 3, 3, 3, 2])
+  }
+
   @Test func statuses() async throws {
     let (client, namespace, made) = try await seven()
     let world = try await World.shared()

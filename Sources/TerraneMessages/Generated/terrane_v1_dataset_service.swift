@@ -81,7 +81,7 @@ public struct GetDatasetRequest: ProtobufMessage {
 public struct ListDatasetsRequest: ProtobufMessage {
   /// Empty: every namespace the caller may read.
   public var namespace: String = ""
-  /// 1 … 1000; 0 means 100.
+  /// At most so many, 1 … 1000; 0 means 100. A page may have fewer: records that are long, or few that match, end it early.
   public var pageSize: Int32 = 0
   public var pageToken: String = ""
   /// Only these statuses; none: all but deleted.
