@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -361,3 +362,41 @@ def test_a_cancelled_mosaic_leaves_nothing_and_holds_nothing(victim: Server, hea
     # Retried, it is made.
     assert victim.cli("retry", name, "--watch", timeout=240).code == 0
     assert_made(victim, name, heavy)
+
+
+def test_a_mosaic_cancelled_in_its_verification_is_made_anew(victim: Server, sources: Path, name: str):
+    """It has let its datasets go: a retry is made of what they are then, from the first step on."""
+    folder = sources / "let-go"
+    folder.mkdir()
+    folder.chmod(0o755)
+    changing = scene(folder / "0.tif", 0, side=200, value=60)
+    names = [f"let-go/part{column}/v1" for column in range(2)]
+    victim.ready(names[0], changing)
+    victim.ready(names[1], scene(folder / "1.tif", 1, side=200, value=60))
+    # While the data API stands still, verification cannot end.
+    [data_api] = victim.children_named("terrane_dataapi")
+    data_api.kill(signal.SIGSTOP)
+    try:
+        watcher = victim.begin_command("create", name, "--member", names[0], "--member", names[1], "--watch", "--timeout", "120")
+        watcher.wait_for("verification", lambda s: s["progress"]["step"] == "verify", 90)
+        answer = victim.cli("cancel", name)
+        assert watcher.end(60) != 0
+    finally:
+        data_api.kill(signal.SIGCONT)
+    assert answer.code == 0, answer.problem
+    scene(changing, 0, side=200, value=210)
+    assert victim.cli("reprocess", names[0], "--watch", timeout=240).code == 0
+    assert victim.cli("retry", name, "--watch", timeout=240).code == 0
+    record = victim.record(name)
+    assert_serves(victim, record, len(names))
+    assert set(rasters.files_of(victim, record)) == {f"let-go.part{column}.v1" for column in range(2)}
+    key = bytes.fromhex(record["dataset_key"])
+    carried = victim.rows(
+        "SELECT j.carried_from FROM coremachine.jobs j JOIN datasets.datasets d ON d.operation_id = j.operation_id WHERE d.key = %s", key
+    )  # fmt: skip
+    assert carried == [(None,)] * 4
+    held = victim.rows(
+        "SELECT m.published_build = h.operation_id FROM coremachine.holds h JOIN datasets.datasets d ON d.operation_id = h.holder_operation"
+        " JOIN datasets.datasets m ON m.pk = h.subject WHERE d.key = %s", key)  # fmt: skip
+    assert held == [(True,), (True,)]
+    victim.wait_until_clean(60)
