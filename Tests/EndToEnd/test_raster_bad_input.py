@@ -1,5 +1,6 @@
 """Rasters that are broken, odd or lying: each is served with what was done written down, or refused with a reason that helps."""
 
+import io
 import math
 import os
 import sys
@@ -88,6 +89,7 @@ REFUSED = {
     "nearly-nothing": (mostly_nothing(0.995), "RASTER_EMPTY"),
     "all-nan": (lambda p: rasters.write(p, np.full((50, 50), math.nan, "float32")), "RASTER_EMPTY"),
     "complex": (lambda p: rasters.write(p, np.ones((1, 9, 9), "complex64")), "PIXEL_TYPE_UNSUPPORTED"),
+    "signed-bytes": (lambda p: rasters.write(p, rasters.picture(50, 1).astype("int8"), nodata=-128), "PIXEL_TYPE_UNSUPPORTED"),
     "bands": (too_many_bands, "TOO_MANY_BANDS"),
     "mars": (lambda p: rasters.write(p, rasters.picture(50), crs=MARS, transform=from_origin(10, 50, 0.1, 0.1)), "CRS_INVALID"),
     "off-the-globe": (
@@ -137,6 +139,52 @@ def test_pixels_that_are_no_number_are_counted(server: Server, folder: Path, nam
     assert [(w["reason"], w["count"]) for w in record["warnings"]] == [("NOT_A_NUMBER", 100)]
     told = server.get(record["result"]["endpoint"] + "/preview.png")
     assert told.status_code == 200
+
+
+def test_infinite_pixels_are_nothing(server: Server, folder: Path, name: str):
+    """As a division by zero leaves them."""
+    pixels = rasters.heights(100)
+    pixels[:10, :10] = math.inf
+    pixels[50, 50] = -math.inf
+    record = server.ready(name, rasters.write(folder / "ratio.tif", pixels))
+    assert [(w["reason"], w["count"]) for w in record["warnings"]] == [("NOT_A_NUMBER", 101)]
+    [band] = record["result"]["rasters"][0]["bands"]
+    assert band["statistics"]["maximum"] == pytest.approx(float(pixels[np.isfinite(pixels)].max()))
+    shown = server.get(record["result"]["endpoint"] + "/preview.png").content
+    with rasterio.open(io.BytesIO(shown)) as picture:
+        alpha = picture.read(picture.count)
+    assert (alpha[:10, :10] == 0).all() and alpha[50, 50] == 0 and np.count_nonzero(alpha == 0) == 101
+
+
+def test_values_at_the_end_of_what_a_number_holds(server: Server, folder: Path, name: str):
+    """What stands for nothing, and the file does not say so: it has no mean, and is told of."""
+    pixels = rasters.heights(100).astype("float64")
+    pixels[:10] = -1.797e308
+    record = server.ready(name, rasters.write(folder / "huge.tif", pixels))
+    [warning] = record["warnings"]
+    assert warning["reason"] == "READER_REMARK", warning
+    assert "statistics" not in record["result"]["rasters"][0]["bands"][0]
+    log = server.cli("log", name).out
+    assert "gdal_edit.py -a_nodata" in log, log
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_whole_numbers(server: Server, folder: Path, name: str, dtype: str):
+    pixels = (rasters.picture(100, 1)[0] % 7).astype(dtype)
+    pixels[:10] = np.iinfo(dtype).max
+    record = server.ready(name, rasters.write(folder / "large.tif", pixels))
+    assert record["result"]["rasters"][0]["bands"][0]["statistics"]["maximum"] == float(np.iinfo(dtype).max)
+
+
+def test_a_book_in_a_band_s_description_is_cut(server: Server, folder: Path, name: str):
+    """It is in every record, and in every list of them."""
+    path = rasters.write(folder / "book.tif", rasters.picture(50))
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, "ä" * 3_000_000)
+    record = server.ready(name, path)
+    told = record["result"]["rasters"][0]["bands"][0]["description"]
+    assert len(told.encode()) <= 1_024 and told.endswith("ä…")
+    assert server.cli("list", "--json").code == 0
 
 
 def test_a_rotated_raster_stays_as_it_is(server: Server, folder: Path, name: str):

@@ -67,9 +67,13 @@ class RasterReader(ClippedExtent, Reader):
         read = self._read(near.bbox, target, height=near.height, width=near.width, **more)
         return _laid_out(read, whole, rows, columns, self.dataset.nodata)
 
+    def read(self, *how: Any, **more: Any) -> ImageData:
+        """All of it, as rio-tiler's."""
+        return _finite(super().read(*how, **more))
+
     def _read(self, bbox: BBox, crs: CRS, **how: Any) -> ImageData:
         try:
-            return super().part(bbox, crs, crs, **how)
+            return _finite(super().part(bbox, crs, crs, **how))
         except (OverflowError, CPLE_BaseError) as error:
             raise _unreachable() from error
 
@@ -113,6 +117,15 @@ class RasterReader(ClippedExtent, Reader):
             return None
         left, bottom, right, top = box
         return box if all(map(math.isfinite, box)) and left < right and bottom < top else None
+
+
+def _finite(image: ImageData) -> ImageData:
+    """What is no number, or infinite, is nothing, whether or not the file says so: as it is counted."""
+    if image.array.dtype.kind == "f":
+        wrong = ~np.isfinite(image.array.data)
+        if wrong.any():
+            image.array[wrong] = np.ma.masked
+    return image
 
 
 def _unreachable() -> Problem:

@@ -39,6 +39,12 @@ enum ValidateRasterHandler: TaskHandler {
         warnings.add(
           .notANumber, layer: nil, detail: "band \(index + 1): \(band.notANumber) pixels", count: band.notANumber)
       }
+      for (index, band) in survey.statistics.enumerated() where !band.isFinite {
+        warnings.add(
+          .readerRemark, layer: nil,
+          detail: "band \(index + 1) has no statistics: its values go to \(max(-band.minimum, band.maximum)); if that stands "
+            + "for nothing, say so in the file (gdal_edit.py -a_nodata)")
+      }
       context.report(warnings)
       let sha256 = try digest.value { try reporter.alive() }
       try source.files.requireUnchanged()
@@ -98,9 +104,9 @@ extension RasterDescription {
 }
 
 extension RasterStatistics {
-  /// Nil: the band has no valid pixel.
+  /// Nil: the band has no valid pixel, or values whose sum has no room in a number.
   init?(_ found: RasterSurvey.Statistics, _ pixels: Int64) {
-    guard found.count > 0, pixels > 0 else { return nil }
+    guard found.count > 0, pixels > 0, found.isFinite else { return nil }
     self.init(
       minimum: found.minimum, maximum: found.maximum, mean: found.mean, standardDeviation: found.standardDeviation,
       validShare: Double(found.count) / Double(pixels))

@@ -178,6 +178,12 @@ public final class RasterDataset {
           .pixelTypeUnsupported, "Band \(number) holds values of type \(name), which cannot be shown.",
           details: ["band": "\(number)", "type": name])
       }
+      guard GDALGetMetadataItem(band, "PIXELTYPE", "IMAGE_STRUCTURE").map({ String(cString: $0) }) != "SIGNEDBYTE" else {
+        throw GeospatialError(
+          .pixelTypeUnsupported,
+          "Band \(number) holds signed bytes, which are read as unsigned ones; write it with gdal_translate -ot Int16.",
+          details: ["band": "\(number)", "type": "Int8"])
+      }
       var hasNodata: Int32 = 0
       let nodata = GDALGetRasterNoDataValue(band, &hasNodata)
       var hasScale: Int32 = 0
@@ -190,13 +196,25 @@ public final class RasterDataset {
       bands.append(
         Band(
           type: type, colour: Colour(GDALGetRasterColorInterpretation(band)), nodata: hasNodata != 0 ? nodata : nil,
-          unit: GDALGetRasterUnitType(band).map { String(cString: $0) } ?? "",
-          description: GDALGetDescription(band).map { String(cString: $0) } ?? "",
+          unit: text(GDALGetRasterUnitType(band), most: mostUnit),
+          description: text(GDALGetDescription(band), most: mostDescription),
           scale: hasScale != 0 && scale != 1 ? scale : nil, offset: hasOffset != 0 && offset != 0 ? offset : nil,
           hasClasses: GDALGetRasterColorTable(band) != nil || GDALGetRasterCategoryNames(band) != nil,
           blockWidth: Int(blockWidth), blockHeight: Int(blockHeight)))
     }
     return bands
+  }
+
+  /// Bytes of a band's texts: they are in every record and every list of it, and a file may hold a book in them.
+  private static let mostDescription = 1_024
+  private static let mostUnit = 64
+
+  private static func text(_ text: UnsafePointer<CChar>?, most: Int) -> String {
+    let whole = text.map { String(cString: $0) } ?? ""
+    guard whole.utf8.count > most else { return whole }
+    var cut = whole.prefix(most)
+    while cut.utf8.count > most - 3 { cut.removeLast() }
+    return cut + "…"
   }
 
   private static func reference(of dataset: GDALDatasetH, _ requested: String?) throws(GeospatialError)

@@ -10,8 +10,11 @@ public struct RasterSurvey: Sendable, Equatable {
     public var mean = 0.0
     /// Sum of the squares of the differences to the mean.
     fileprivate var squares = 0.0
-    /// Pixels that are no number and not marked as nodata.
+    /// Pixels that are no number, or infinite, and not marked as nodata.
     public var notANumber: Int64 = 0
+
+    /// Whether the sums had room in a number: not so with values near its end, which usually stand for nothing.
+    public var isFinite: Bool { mean.isFinite && squares.isFinite }
 
     /// Of all valid pixels, not of a sample.
     public var standardDeviation: Double { count > 0 ? (squares / Double(count)).squareRoot() : 0 }
@@ -72,7 +75,7 @@ private struct SurveyReading {
   var statistics: [RasterSurvey.Statistics]
   var empty: Int64 = 0
   /// Values of a single band of whole numbers; nil: too many, or not such a band.
-  var distinct: Set<Int64>?
+  var distinct: Set<Double>?
   private var values: [Double]
   private var mask: [UInt8]
   /// Whether any band had something at a pixel.
@@ -135,7 +138,7 @@ private struct SurveyReading {
     var sum = 0.0
     for index in 0..<count where mask[index] != 0 {
       let value = values[index]
-      guard !value.isNaN else {
+      guard value.isFinite else {
         result.notANumber += 1
         continue
       }
@@ -148,7 +151,7 @@ private struct SurveyReading {
     }
     guard result.count > 0 else { return result }
     result.mean = sum / Double(result.count)
-    for index in 0..<count where mask[index] != 0 && !values[index].isNaN {
+    for index in 0..<count where mask[index] != 0 && values[index].isFinite {
       let difference = values[index] - result.mean
       result.squares += difference * difference
       if isFirst, distinct != nil { note(values[index]) }
@@ -157,7 +160,7 @@ private struct SurveyReading {
   }
 
   private mutating func note(_ value: Double) {
-    distinct?.insert(Int64(value))
+    distinct?.insert(value)
     if let found = distinct?.count, found > Self.mostDistinct { distinct = nil }
   }
 }

@@ -25,6 +25,6 @@ enum WarningText {
     "FILE_REJECTED": "files of the collection that cannot be used",
     "LONGITUDES_SHIFTED":
       "rasters whose longitudes go beyond 180 degrees: counted from the antimeridian, no pixel moved",
-    "NOT_A_NUMBER": "pixels that are no number, shown as nothing",
+    "NOT_A_NUMBER": "pixels that are no number, or infinite, shown as nothing",
   ]
 }
