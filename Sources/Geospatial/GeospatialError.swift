@@ -40,6 +40,7 @@ public struct GeospatialError: Error, Sendable, Equatable {
     case rasterEmpty = "RASTER_EMPTY"
     case tooManyFiles = "TOO_MANY_FILES"
     case optionUnsuitable = "OPTION_UNSUITABLE"
+    case rasterTooLarge = "RASTER_TOO_LARGE"
     case diskFull = "DISK_FULL"
     case countMismatch = "COUNT_MISMATCH"
     case readError = "READ_ERROR"

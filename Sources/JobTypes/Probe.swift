@@ -14,6 +14,8 @@ public struct ProbeParameters: Codable, Sendable, Equatable {
   public var expects: String?
   /// Of a collection: further sources, or all where `source` is empty.
   public var more: [String]?
+  /// Of rasters: how they are to be written and shown, so that what cannot be is known before anything is read.
+  public var wishes: RasterWishes?
 
   public init(
     source: String, layers: [String] = [], crs: String? = nil, encoding: String? = nil, csv: CSVOptions? = nil,
@@ -26,6 +28,21 @@ public struct ProbeParameters: Codable, Sendable, Equatable {
     self.csv = csv
     self.expects = expects
     self.more = more
+  }
+}
+
+/// What a request asks of rasters, as far as the probe looks at it.
+public struct RasterWishes: Codable, Sendable, Equatable {
+  public var writing: RasterWriting
+  /// Name of a colour map; nil: by what the raster is.
+  public var colormap: String?
+  /// How many ranges of values are given.
+  public var ranges: Int
+
+  public init(writing: RasterWriting, colormap: String?, ranges: Int) {
+    self.writing = writing
+    self.colormap = colormap
+    self.ranges = ranges
   }
 }
 
@@ -43,6 +60,10 @@ public struct ProbeResult: Codable, Sendable, Equatable {
   public var versions: LibraryVersions
   /// Of a raster: width × height of one band.
   public var pixels: Int64?
+  /// Of a raster: width × height of what is to be written; nil, of an earlier version: `pixels`.
+  public var writtenPixels: Int64?
+  /// Of a raster: tiles it would have as a large one.
+  public var tiles: Int?
   /// Of a raster: bytes of a pixel, all bands, without compression.
   public var bytesPerPixel: Int64?
   /// Of a raster collection.

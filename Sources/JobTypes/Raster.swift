@@ -170,11 +170,16 @@ public struct RasterWindow: Codable, Sendable, Equatable {
   }
 }
 
-/// Result of the first stage of `process_large_raster`: the parameters of the second's tasks.
+/// Result of the first stage of `process_large_raster`: a task of the second for each.
 public struct LargeRasterPlan: Codable, Sendable, Equatable {
-  public var tiles: [ProcessRasterParameters]
+  public var tiles: [RasterWindow]
 
-  public init(tiles: [ProcessRasterParameters]) { self.tiles = tiles }
+  public init(tiles: [RasterWindow]) { self.tiles = tiles }
+
+  /// Most tiles of a raster, as of scenes in a mosaic.
+  public static let most = 1_000
+  /// Pixels of a tile's side: overviews down to a sixteenth meet their neighbours' pixel by pixel.
+  public static let side = 8_192
 }
 
 /// Where a task leaves the raster it wrote.
@@ -251,6 +256,14 @@ public struct RasterRendering: Codable, Sendable, Equatable {
   public var rescale: [[Double]]?
   /// Name of a colour map for a single band.
   public var colormap: String?
+
+  /// The bands, from 1, that a picture of a raster is made of: three of a picture or of many, else one.
+  public static func bands(ofColours colours: [String]) -> [Int] {
+    let values = colours.indices.filter { colours[$0] != "alpha" }
+    let picture = ["red", "green", "blue"].compactMap { colours.firstIndex(of: $0) }
+    let shown = picture.count == 3 ? picture : Array(values.prefix(values.count >= 3 ? 3 : 1))
+    return shown.map { $0 + 1 }
+  }
 
   public init(bands: [Int], rescale: [[Double]]?, colormap: String?) {
     self.bands = bands

@@ -85,6 +85,8 @@ public enum Reason: String, Sendable, Codable, CaseIterable {
 
   // MARK: Rasters
 
+  /// More tiles than a raster may have.
+  case rasterTooLarge = "RASTER_TOO_LARGE"
   /// More bands than a raster may have.
   case tooManyBands = "TOO_MANY_BANDS"
   /// Pixels of a type that cannot be shown (complex numbers).

@@ -111,7 +111,10 @@ enum TaskProgram {
               ? ProblemReport(
                 reason: "DISK_FULL", message: "No space is left for the result of \(bytes.count) bytes.",
                 transient: true)
-              : ProblemReport(reason: "INTERNAL", message: "The result could not be handed over.")))
+              : ProblemReport(
+                reason: "INTERNAL",
+                message: "The result of \(bytes.count) bytes could not be handed over; "
+                  + "\(TaskProtocolLimits.resultFile) are allowed.")))
     } else {
       send(report)
     }

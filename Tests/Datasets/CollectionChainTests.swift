@@ -163,6 +163,44 @@ import Testing
     #expect(chain().catalog(scenes).common.collectionID == "city:d:r:v")
   }
 
+  @Test func figuresAreOfAllScenes() throws {
+    let scenes = try chain().scenes(
+      [checked("a", raster()), checked("b", raster(west: 9, mean: 700))],
+      [written(raster(), 1), written(raster(west: 9, mean: 700), 2)])
+    let mosaic = CreateMosaicResult(width: 400, height: 100, overview: nil)
+    func band(_ scenes: [CollectionChain.Scene]) -> DatasetResult.Band? {
+      chain().result(probe("raster_collection"), scenes, mosaic).rasters?.first?.bands.first
+    }
+    let told = try #require(band(scenes)?.statistics)
+    #expect(told.minimum == 200 && told.maximum == 1_000 && told.mean == 600)
+    // Of some only is not of all.
+    var some = scenes
+    some[1].file.raster.bands[0].statistics = nil
+    #expect(band(some) != nil && band(some)?.statistics == nil)
+  }
+
+  @Test func descriptionsThatHaveNoRoomAreRefusedBeforeAnythingIsWritten() throws {
+    var long = raster()
+    long.crsWKT = String(repeating: "x", count: 9_000)
+    func after(_ count: Int) throws -> ChainStep {
+      let files = (0..<count).map { checked("f\($0)", long) }
+      let pin = SourcePin(size: 5, mtimeNs: 1, parts: [])
+      let sources = files.map { CollectionFile(id: $0.id, source: "file:///s/\($0.id).tif", pin: pin) }
+      return try next([
+        try finished(JobType.probe, [probe("raster_collection", files: sources)], subject()),
+        try finished(JobType.validateRasters, files, subject()),
+      ])
+    }
+    guard case .job(let written, _) = try after(500) else {
+      Issue.record("no next job")
+      return
+    }
+    #expect(written.type == JobType.processRasters)
+    #expect { try after(1_000) } throws: {
+      ($0 as? ProblemReport)?.reason == "TOO_MANY_FILES"
+    }
+  }
+
   @Test(arguments: [
     ([[1.0, 0, 2, 1], [3, -1, 4, 0]], [1.0, -1, 4, 1]),
     ([[179, 0, -179, 1], [-179, 0, -178, 1]], [179, 0, -178, 1]),
@@ -184,6 +222,14 @@ import Testing
     // Four bytes a pixel, and a limit of a thousand.
     #expect(small.plan?.json.contains("process_raster\"") == true)
     #expect(large.plan?.json.contains("process_large_raster") == true)
+    // What counts is what is to be written.
+    var finer = probe("raster", pixels: 100)
+    finer.writtenPixels = 251
+    guard case .job(let fine, _) = try next([try finished(JobType.probe, [finer], subject)]) else {
+      Issue.record("no next job")
+      return
+    }
+    #expect(fine.plan?.json.contains("process_large_raster") == true)
     // A chain that was planned the one way goes on that way.
     let jobs = [
       try finished(JobType.probe, [probe("raster", pixels: 10)], subject),

@@ -121,8 +121,8 @@ def test_desktops_read_the_mosaic_as_one_layer(server: Server, made: dict, tmp_p
     """From afar, and where scenes meet at full resolution."""
     assert made["result"]["rasters"][0]["wmts_url"] == made["result"]["endpoint"] + "/WMTSCapabilities.xml"
     for share in (1, 0.1):
-        assert desktop.read_with_gdal(made, "mosaic", tmp_path, share=share)["wmts"].std() > 10
-    desktop.read_with_owslib(made, "mosaic", zoom=11)
+        assert desktop.read_with_gdal(made, tmp_path, share=share)["wmts"].std() > 10
+    desktop.read_with_owslib(made, zoom=11)
 
 
 def test_from_afar_one_small_picture_is_read(server: Server, folder: Path, name: str):
@@ -215,6 +215,28 @@ def test_a_tolerant_collection_leaves_out_what_does_not_agree(server: Server, fo
     assert [one["id"] for one in server.get(record["result"]["rasters"][0]["scenes_url"]).json()["scenes"]] == ["scene_0_0", "scene_1_0"]
     told = server.cli("log", name).out
     assert "a_gray.tif" in told and "COLLECTION_MISMATCH" in told
+
+
+def test_what_is_told_is_of_all_scenes(server: Server, folder: Path, name: str):
+    for column, value in enumerate((100, 400)):
+        place = from_origin(500_000 + column * 1_000, 5_500_000, 10, 10)
+        rasters.write(folder / f"{column}.tif", np.full((100, 100), value, "uint16") + np.arange(100, dtype="uint16"), transform=place)
+    long = "A long story. " * 4_000
+    record = server.ready(name, f"{folder}/*.tif", "--description", long)
+    told = record["result"]["rasters"][0]["bands"][0]["statistics"]
+    assert (told["minimum"], told["maximum"], told["mean"]) == (100, 499, pytest.approx(299.5))
+    # A thousand scenes would have it a thousand times.
+    assert server.get(record["result"]["stac_collection_url"]).json()["description"] == long
+    items = server.get(record["result"]["stac_collection_url"] + "/items").json()["features"]
+    assert len(items) == 2 and all(len(item["properties"]["description"]) <= 300 for item in items)
+
+
+def test_an_option_that_cannot_be_is_refused_before_a_pixel_is_read(server: Server, folder: Path, name: str):
+    rasters.write(folder / "a.tif", rasters.heights(100))
+    answer = server.create(name, f"{folder}/*.tif", "--compression", "jpeg")
+    assert answer.problem["reason"] == "OPTION_UNSUITABLE", answer.problem
+    steps = server.rows("SELECT job_type FROM coremachine.jobs WHERE operation_id = %s", server.record(name)["operation"]["id"])
+    assert steps == [("probe",)]
 
 
 def test_a_pattern_that_matches_nothing_says_so(server: Server, folder: Path, name: str):

@@ -132,6 +132,7 @@ def test_pixels_move_where_the_request_says(server: Server, folder: Path, name: 
     [served] = record["result"]["rasters"]
     assert served["crs"] == record["result"]["crs"] == "EPSG:3857"
     assert record["result"]["treatment"]["source_crs"] == "EPSG:25832"
+    assert record["result"]["treatment"]["raster"]["resampling"] == "bilinear"
     file = rasters.file_of(server, record)
     warped = folder / "expected.tif"
     subprocess.run(
@@ -146,6 +147,17 @@ def test_pixels_move_where_the_request_says(server: Server, folder: Path, name: 
         assert statistics["mean"] == pytest.approx(float(valid.astype("float64").mean()), rel=1e-9), "of what is served"
         assert statistics["valid_share"] == pytest.approx(valid.size / ours.read(1).size)
     assert cog_validate(file, strict=True)[0]
+
+
+@pytest.mark.parametrize("method", ["average", "mode"])
+def test_pixels_move_as_the_request_says(server: Server, folder: Path, name: str, method: str):
+    source = rasters.write(folder / "moved.tif", (rasters.picture(300, 1) // 50).astype("uint8"))
+    record = server.ready(name, source, "--resolution", "25", "--resampling", method, "--compression", "deflate")
+    assert record["result"]["treatment"]["raster"]["resampling"] == method
+    warped = folder / "expected.tif"
+    subprocess.run(["gdalwarp", "-q", "-tr", "25", "25", "-r", method, "-dstalpha", source, warped], check=True, timeout=60)
+    with rasterio.open(rasters.file_of(server, record)) as ours, rasterio.open(warped) as theirs:
+        np.testing.assert_array_equal(ours.read(1), theirs.read(1))
 
 
 def test_options_do_what_they_say(server: Server, folder: Path, name: str):
@@ -181,6 +193,10 @@ def test_options_do_what_they_say(server: Server, folder: Path, name: str):
         (["--rescale", "9,1"], "INVALID_ARGUMENT"),
         (["--layer", "a"], "INVALID_ARGUMENT"),
         (["--colormap", "../x"], "INVALID_ARGUMENT"),
+        (["--colormap", "virdis"], "INVALID_ARGUMENT"),
+        (["--resolution", "0.001"], "RASTER_TOO_LARGE"),
+        (["--resolution", "1e9"], "OPTION_UNSUITABLE"),
+        (["--rescale", "0,1", "--rescale", "0,2"], "OPTION_UNSUITABLE"),
     ],
 )
 def test_options_that_cannot_be_are_refused(server: Server, folder: Path, name: str, options: list[str], reason: str):
@@ -188,6 +204,18 @@ def test_options_that_cannot_be_are_refused(server: Server, folder: Path, name: 
     answer = server.create(name, source, *options)
     assert answer.code != 0 and answer.problem["reason"] == reason, answer
     assert answer.problem["user_fixable"] or reason == "INVALID_ARGUMENT"
+    # Known before a pixel is read.
+    if reason == "INVALID_ARGUMENT":
+        assert "virdis" not in options or "viridis" in answer.problem["message"]
+    else:
+        steps = server.rows("SELECT job_type FROM coremachine.jobs WHERE operation_id = %s", server.record(name)["operation"]["id"])
+        assert steps == [("probe",)]
+
+
+def test_a_colour_map_is_for_one_band(server: Server, folder: Path, name: str):
+    picture = rasters.write(folder / "picture.tif", rasters.picture(40), colours=[ColorInterp.red, ColorInterp.green, ColorInterp.blue])
+    answer = server.create(name, picture, "--colormap", "viridis")
+    assert answer.problem["reason"] == "OPTION_UNSUITABLE" and "bands 1, 2, 3" in answer.problem["message"]
 
 
 def test_a_dataset_says_where_everything_is(server: Server, heights: dict):
@@ -232,11 +260,11 @@ def test_the_file_is_read_in_ranges(server: Server, heights: dict, tmp_path: Pat
 
 
 def test_gdal_reads_the_tiles_as_a_desktop_would(server: Server, heights: dict, tmp_path: Path):
-    assert desktop.read_with_gdal(heights, "raster", tmp_path)["wmts"].std() > 10
+    assert desktop.read_with_gdal(heights, tmp_path)["wmts"].std() > 10
 
 
 def test_owslib_reads_the_capabilities(server: Server, heights: dict):
-    desktop.read_with_owslib(heights, "raster", zoom=11)
+    desktop.read_with_owslib(heights, zoom=11)
 
 
 def test_tiles_beside_the_raster_are_empty_and_those_that_cannot_be_are_missing(server: Server, heights: dict):

@@ -9,11 +9,13 @@ enum StacCatalogCollectionHandler: TaskHandler {
     let parameters = try context.parameters(StacCatalogCollectionParameters.self)
     let total = Int64(parameters.scenes.count)
     var items: [String] = []
+    let brief = Self.brief(parameters.common.description)
     for scene in parameters.scenes {
       try context.reporter.progress(
         "catalog", unit: "scenes", done: Int64(items.count), total: total, message: "Describing the scenes")
       var own = parameters.common
       own.itemID = scene.id
+      own.description = brief
       own.title = "\(own.title): \(scene.id)"
       own.file = scene.file
       own.sourceSHA256 = scene.sourceSHA256
@@ -30,5 +32,13 @@ enum StacCatalogCollectionHandler: TaskHandler {
     }
     let collection = try JSONText.encode(document)
     return try JSONText.encode(StacCollectionResult(collection: collection, items: items))
+  }
+
+  /// The collection has all of it; a thousand scenes have its beginning.
+  private static func brief(_ description: String) -> String {
+    guard description.utf8.count > 300 else { return description }
+    var cut = description.prefix(300)
+    while cut.utf8.count > 297 { cut.removeLast() }
+    return cut + "…"
   }
 }

@@ -25,10 +25,22 @@ enum CollectionProbe {
       try context.reporter.progress(
         "list", unit: "files", done: Int64(files.count), total: Int64(sources.count), message: "Looking at the files")
     }
+    try check(sources[0], parameters, roots)
     return ProbeResult(
       pin: SourcePin(
         size: parts.reduce(0) { $0 + $1.size }, mtimeNs: parts.map(\.mtimeNs).max() ?? 0, parts: parts),
       driver: "GTiff", route: "raster_collection", layers: [], allLayers: [], versions: .current, files: files)
+  }
+
+  /// What the request asks for, looked at with the first file: all are to be alike. What is wrong with the file itself is told of by
+  /// the task that reads it.
+  private static func check(_ source: String, _ parameters: ProbeParameters, _ roots: [String]) throws {
+    guard let first = try? RasterSource(SourceAddress(source, allowedRoots: roots)).open(crs: parameters.crs) else {
+      return
+    }
+    do { _ = try RasterProbe.size(first, parameters.wishes) } catch let error as GeospatialError
+      where [.optionUnsuitable, .crsInvalid].contains(error.code)
+    { throw error } catch is GeospatialError {}
   }
 
   /// What is pinned of a file. What is no raster is told of by the task that looks into it, with all others that are none.

@@ -30,10 +30,18 @@ enum ProcessRasterHandler: TaskHandler {
   static func format(
     _ raster: RasterDataset, _ parameters: ProcessRasterParameters
   ) throws -> CloudOptimizedGeoTIFF {
-    let writing = parameters.writing
     guard let kind = RasterKind(rawValue: parameters.raster.kind) else {
       throw ProblemReport(.parametersInvalid, "There is no kind of raster \(parameters.raster.kind).")
     }
+    var format = try format(raster, kind, parameters.writing)
+    format.window = parameters.window.map { ($0.x, $0.y, $0.width, $0.height) }
+    format.threads = parameters.threads ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    return format
+  }
+
+  static func format(
+    _ raster: RasterDataset, _ kind: RasterKind, _ writing: RasterWriting
+  ) throws -> CloudOptimizedGeoTIFF {
     var format = CloudOptimizedGeoTIFF(raster, kind)
     if let name = writing.compression {
       guard let compression = CloudOptimizedGeoTIFF.Compression(rawValue: name) else {
@@ -45,13 +53,11 @@ enum ProcessRasterHandler: TaskHandler {
       guard let resampling = CloudOptimizedGeoTIFF.Resampling(rawValue: name) else {
         throw ProblemReport(.parametersInvalid, "There is no resampling \(name).")
       }
-      format.resampling = resampling
+      (format.resampling, format.moving) = (resampling, resampling)
     }
     format.targetCRS = writing.targetCRS
     format.resolution = writing.resolution
     format.overviews = writing.overviews
-    format.window = parameters.window.map { ($0.x, $0.y, $0.width, $0.height) }
-    format.threads = parameters.threads ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     try format.check(raster)
     return format
   }
@@ -82,7 +88,7 @@ enum ProcessRasterHandler: TaskHandler {
   ) throws -> ProcessRasterResult {
     let written = try RasterDataset(path: path)
     let description: RasterDescription
-    if format.window == nil, format.targetCRS != nil || format.resolution != nil {
+    if format.window == nil, format.moves {
       let survey = try RasterReading(reporter).survey(written, "Reading what was written")
       let statistics = survey.statistics.map { RasterStatistics($0, survey.pixels) }
       description = try RasterDescription(written, kind: parameters.raster.kind, statistics: statistics)
@@ -94,7 +100,7 @@ enum ProcessRasterHandler: TaskHandler {
     var result = ProcessRasterResult(
       file: RasterFile.scratchName, bytes: file.bytes, sha256: file.sha256, raster: description,
       compression: format.compression.rawValue, isLossy: format.isLossy(for: raster),
-      resampling: format.resampling.rawValue, overviews: written.overviewSizes.count)
+      resampling: (format.moves ? format.moving : format.resampling).rawValue, overviews: written.overviewSizes.count)
     result.window = parameters.window
     return result
   }

@@ -42,7 +42,8 @@ enum ValidateRasterHandler: TaskHandler {
       for (index, band) in survey.statistics.enumerated() where !band.isFinite {
         warnings.add(
           .readerRemark, layer: nil,
-          detail: "band \(index + 1) has no statistics: its values go to \(max(-band.minimum, band.maximum)); if that stands "
+          detail:
+            "band \(index + 1) has no statistics: its values go to \(max(-band.minimum, band.maximum)); if that stands "
             + "for nothing, say so in the file (gdal_edit.py -a_nodata)")
       }
       context.report(warnings)

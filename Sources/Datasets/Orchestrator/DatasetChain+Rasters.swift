@@ -47,7 +47,7 @@ extension DatasetChain {
     let probe =
       job.type == JobType.probe
       ? try result(ProbeResult.self, of: job) : try earlier(ProbeResult.self, JobType.probe, operation)
-    return (probe.pixels ?? 0) * (probe.bytesPerPixel ?? 0) > largeRaster
+    return (probe.writtenPixels ?? probe.pixels ?? 0) * (probe.bytesPerPixel ?? 0) > largeRaster
   }
 
   private func validate(
@@ -68,10 +68,13 @@ extension DatasetChain {
       return try validate(job, chain.raster, chain.raster.subject, LargeRasterChain.steps, LargeRasterChain.weights)
     case JobType.validateRaster:
       let probe = try earlier(ProbeResult.self, JobType.probe, operation)
+      let found = try valid()
+      let parameters = try JSON.text(chain.raster.process(after: probe, found))
+      let tiles = probe.tiles ?? 1
+      try CollectionChain.requireRoom(
+        parameters.utf8.count * tiles, scenes: tiles, bands: found.raster.bands.count)
       return .job(
-        NextJob(
-          type: JobType.processLargeRaster, parameters: try JSON.text(chain.raster.process(after: probe, valid())),
-          inputBytes: probe.pin.size))
+        NextJob(type: JobType.processLargeRaster, parameters: parameters, inputBytes: probe.pin.size))
     case JobType.processLargeRaster:
       return try layTogether(results(ProcessRasterResult.self, of: job), chain.tiles)
     default:
@@ -95,10 +98,11 @@ extension DatasetChain {
           plan: try plan(CollectionChain.steps, CollectionChain.weights, chain.subject)))
     case JobType.validateRasters:
       let probe = try earlier(ProbeResult.self, JobType.probe, operation)
-      return .job(
-        NextJob(
-          type: JobType.processRasters, parameters: try JSON.text(chain.process(after: probe, checked())),
-          inputBytes: probe.pin.size))
+      let files = try chain.process(after: probe, checked())
+      let parameters = try JSON.text(files)
+      try CollectionChain.requireRoom(
+        parameters.utf8.count, scenes: files.files.count, bands: files.files[0].raster.bands.count)
+      return .job(NextJob(type: JobType.processRasters, parameters: parameters, inputBytes: probe.pin.size))
     case JobType.processRasters:
       return try layTogether(results(ProcessRasterResult.self, of: job), chain, checked: checked())
     default:

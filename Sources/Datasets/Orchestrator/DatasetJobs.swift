@@ -131,8 +131,11 @@ public enum DatasetJobs {
   }
 
   private static let tiles: @Sendable (StageInput) throws -> [TaskSpec] = { input in
-    try input.results.flatMap { try JSON.decode(LargeRasterPlan.self, from: $0).tiles }.map {
-      TaskSpec(parameters: try JSON.text($0), inputBytes: $0.pin.size)
+    var tile = try JSON.decode(ProcessRasterParameters.self, from: input.jobParameters)
+    tile.threads = 1
+    return try input.results.flatMap { try JSON.decode(LargeRasterPlan.self, from: $0).tiles }.map {
+      tile.window = $0
+      return TaskSpec(parameters: try JSON.text(tile), inputBytes: tile.pin.size)
     }
   }
 

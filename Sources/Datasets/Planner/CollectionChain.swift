@@ -24,9 +24,11 @@ struct CollectionChain: Sendable {
   private var files: DatasetSpec.Raster.Files { raster.files ?? DatasetSpec.Raster.Files() }
 
   func probe() -> ProbeParameters {
-    ProbeParameters(
+    var probe = ProbeParameters(
       source: raster.url, crs: raster.crs.nonEmpty, expects: "raster_collection",
       more: files.urls.isEmpty ? nil : files.urls)
+    probe.wishes = raster.options.wishes
+    return probe
   }
 
   func validate(after probe: ProbeResult) -> ValidateRastersParameters {
@@ -122,7 +124,6 @@ struct CollectionChain: Sendable {
   // MARK: Further steps
 
   func process(after probe: ProbeResult, _ checked: [ValidateFileResult]) throws -> ProcessRastersParameters {
-    let options = raster.options
     let sources = Dictionary((probe.files ?? []).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     let usable = try usable(checked)
     // One kind for all: scenes of one picture must not be compressed, or shown, in different ways.
@@ -137,12 +138,22 @@ struct CollectionChain: Sendable {
         described.kind = kind
         return ProcessRasterParameters(
           source: source.source, pin: source.pin, crs: raster.crs.nonEmpty, raster: described,
-          writing: RasterWriting(
-            targetCRS: options.targetCRS.nonEmpty, resolution: options.resolution > 0 ? options.resolution : nil,
-            resampling: options.resampling.nonEmpty, compression: options.compression.nonEmpty,
-            overviews: options.buildOverviews),
-          threads: 1)
+          writing: raster.options.writing, threads: 1)
       })
+  }
+
+  /// Most bytes of the descriptions of all scenes. In a task's result, which may have 16 MiB, a scene is up to twice as long.
+  private static let mostBytes = 8 << 20
+
+  /// That what describes the scenes has room where it is catalogued, before anything is written. Throws `TOO_MANY_FILES`.
+  static func requireRoom(_ bytes: Int, scenes: Int, bands: Int) throws {
+    guard bytes > mostBytes else { return }
+    throw ProblemReport(
+      reason: "TOO_MANY_FILES",
+      message:
+        "What describes \(scenes) scenes of \(bands) bands has \((bytes >> 20) + 1) MiB; \(mostBytes >> 20) are allowed, "
+        + "which are some \(scenes * mostBytes / bytes) of them.",
+      details: ["scenes": "\(scenes)", "bands": "\(bands)"])
   }
 
   /// - Parameter checked: of a collection, what its files came to.
@@ -220,7 +231,7 @@ struct CollectionChain: Sendable {
         DatasetResult.Raster(
           id: "mosaic", title: subject.title, kind: first.file.raster.kind, width: mosaic.width, height: mosaic.height,
           crs: crs(scenes), bbox: box, bytes: scenes.reduce(0) { $0 + $1.file.bytes },
-          bands: served(first.file).raster.bands.map(DatasetResult.Band.init), scenes: scenes.count)
+          bands: bands(scenes).map(DatasetResult.Band.init), scenes: scenes.count)
       ])
   }
 
@@ -252,6 +263,11 @@ struct CollectionChain: Sendable {
     {
       return shown.asked(raster.options, bands: scenes[0].file.raster.bands.count)
     }
+    return RasterRendering(whole(scenes), raster.options)
+  }
+
+  /// The first scene's description, with the statistics of all.
+  private func whole(_ scenes: [Scene]) -> RasterDescription {
     var whole = scenes[0].file.raster
     for index in whole.bands.indices {
       whole.bands[index].statistics = RasterStatistics(
@@ -259,7 +275,17 @@ struct CollectionChain: Sendable {
           scene.file.raster.bands[index].statistics.map { ($0, scene.file.raster.pixels) }
         })
     }
-    return RasterRendering(whole, raster.options)
+    return whole
+  }
+
+  /// As they are told of. Where one scene has no statistics there are none of all.
+  private func bands(_ scenes: [Scene]) -> [RasterBand] {
+    var bands = whole(scenes).bands
+    for index in bands.indices
+    where !raster.options.generateStatistics
+      || scenes.contains(where: { $0.file.raster.bands[index].statistics == nil })
+    { bands[index].statistics = nil }
+    return bands
   }
 
   /// West, south, east, north around boxes; over the antimeridian where that is shorter.

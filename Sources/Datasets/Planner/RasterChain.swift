@@ -19,7 +19,9 @@ struct RasterChain: Sendable {
   private var raster: DatasetSpec.Raster { subject.spec.raster ?? DatasetSpec.Raster(url: "") }
 
   func probe() -> ProbeParameters {
-    ProbeParameters(source: raster.url, crs: raster.crs.nonEmpty, expects: "raster")
+    var probe = ProbeParameters(source: raster.url, crs: raster.crs.nonEmpty, expects: "raster")
+    probe.wishes = raster.options.wishes
+    return probe
   }
 
   func validate(after probe: ProbeResult) -> ValidateRasterParameters {
@@ -27,13 +29,9 @@ struct RasterChain: Sendable {
   }
 
   func process(after probe: ProbeResult, _ valid: ValidateRasterResult) -> ProcessRasterParameters {
-    let options = raster.options
-    return ProcessRasterParameters(
+    ProcessRasterParameters(
       source: raster.url, pin: probe.pin, crs: raster.crs.nonEmpty, raster: valid.raster,
-      writing: RasterWriting(
-        targetCRS: options.targetCRS.nonEmpty, resolution: options.resolution > 0 ? options.resolution : nil,
-        resampling: options.resampling.nonEmpty, compression: options.compression.nonEmpty,
-        overviews: options.buildOverviews))
+      writing: raster.options.writing)
   }
 
   func catalog(_ valid: ValidateRasterResult, _ file: ProcessRasterResult) -> StacCatalogRasterParameters {
@@ -106,6 +104,16 @@ struct RasterChain: Sendable {
   }
 
   private func rendering(_ found: RasterDescription) -> RasterRendering { RasterRendering(found, raster.options) }
+}
+
+extension DatasetSpec.Raster.Options {
+  var writing: RasterWriting {
+    RasterWriting(
+      targetCRS: targetCRS.nonEmpty, resolution: resolution > 0 ? resolution : nil, resampling: resampling.nonEmpty,
+      compression: compression.nonEmpty, overviews: buildOverviews)
+  }
+
+  var wishes: RasterWishes { RasterWishes(writing: writing, colormap: colormap.nonEmpty, ranges: rescale.count) }
 }
 
 extension DatasetResult.Band {

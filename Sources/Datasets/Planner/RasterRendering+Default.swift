@@ -18,9 +18,7 @@ extension RasterRendering {
   /// How a raster is best looked at.
   init(_ raster: RasterDescription) {
     let colours = raster.bands.map(\.colour)
-    let values = raster.bands.indices.filter { colours[$0] != "alpha" }
-    let picture = ["red", "green", "blue"].compactMap { colours.firstIndex(of: $0) }
-    let shown = picture.count == 3 ? picture : values.count >= 3 ? Array(values.prefix(3)) : Array(values.prefix(1))
+    let shown = Self.bands(ofColours: colours).map { $0 - 1 }
     let isPalette = shown.count == 1 && colours[shown[0]] == "palette"
     let isByte = raster.bands.allSatisfy { $0.type == "uint8" }
     var rescale: [[Double]]?

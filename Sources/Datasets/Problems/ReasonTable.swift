@@ -48,7 +48,7 @@ public enum ReasonTable {
     ),
     fixable(
       "OPTION_UNSUITABLE", .request, "An option does not suit the data.",
-      "Leave the option out; what suits the data is chosen then."),
+      "Leave the option out, or choose another value; what suits the data is chosen where it is left out."),
     fixable(
       "LAYER_NOT_FOUND", .request, "The source has no layer of that name.",
       "Choose one of the layers listed in the details."),
@@ -78,7 +78,7 @@ public enum ReasonTable {
       "Build it anew with `terrane reprocess`, if it should follow."),
     fixable(
       "FORMAT_UNSUPPORTED", .source, "No allowed driver can read the source.",
-      "Convert it to GeoPackage or FlatGeobuf; what is read is in the message."),
+      "Convert it: vectors to GeoPackage or FlatGeobuf, rasters to GeoTIFF; what is read is in the message."),
     fixable(
       "FORMAT_REFUSED", .source, "The format is refused: it can point at other files or hosts.",
       "Give the data itself rather than a file that refers to it."),
@@ -129,6 +129,9 @@ public enum ReasonTable {
       "Convert it to points, lines or polygons."),
     fixable("GEOMETRY_TOO_LARGE", .data, "One geometry is over the limit.", "Split or simplify it."),
     fixable(
+      "RASTER_TOO_LARGE", .data, "The raster would have more tiles than one dataset may have (1,000 of 8,192 pixels).",
+      "Ask for a coarser `resolution`, or make several datasets and a mosaic of them."),
+    fixable(
       "TOO_MANY_BANDS", .data, "The raster has more bands than one may have.",
       "Write the bands that are wanted into a file of their own (gdal_translate -b)."),
     fixable(
@@ -138,7 +141,7 @@ public enum ReasonTable {
       "NOT_GEOREFERENCED", .data, "The raster does not say where its pixels lie.",
       "Give it corners (gdal_translate -a_ullr), or warp it by its control points (gdalwarp)."),
     fixable(
-      "TOO_MANY_FILES", .data, "More files match than a collection may have.",
+      "TOO_MANY_FILES", .data, "There are more files, or more is to be told of them, than one dataset may have.",
       "Narrow the pattern, or make several datasets."),
     fixable(
       "FILES_REJECTED", .data, "Files of the collection cannot be used; which and why is in the details.",
@@ -173,7 +176,7 @@ public enum ReasonTable {
     ),
     fixable(
       "MEMBERS_NOT_READY", .state, "Datasets that the mosaic is to be made of are not served, or no rasters.",
-      "Wait until those in the details are READY, or leave them out."),
+      "Leave out those that cannot be used; wait for those that are not READY yet. Which is which is in the details."),
     notFixable("CANCELLED", .state, "The operation was cancelled.", "Retry it if that was not meant."),
     fixable("NO_INPUT", .data, "A step found nothing to work on.", "Check that the source holds what was asked for."),
   ]

@@ -14,8 +14,11 @@ public struct CloudOptimizedGeoTIFF: Sendable {
   }
 
   public var compression: Compression
-  /// Of overviews, and of the pixels themselves where they are moved to another reference system.
+  /// Of overviews.
   public var resampling: Resampling
+  /// Of the pixels themselves where they are moved to another reference system or resolution: they lie between four others, or are
+  /// one of them.
+  public var moving: Resampling
   /// Another reference system; nil: the file's own.
   public var targetCRS: String?
   /// Units of the reference system a pixel; nil: about as fine as the source.
@@ -44,6 +47,7 @@ public struct CloudOptimizedGeoTIFF: Sendable {
     case .categorical: (compression, resampling) = (.deflate, .mode)
     case .continuous: (compression, resampling) = (.deflate, .average)
     }
+    moving = kind == .categorical ? .nearest : .bilinear
   }
 
   /// Whether values may come out other than they went in.
@@ -140,7 +144,13 @@ public struct CloudOptimizedGeoTIFF: Sendable {
     whole.window = nil
     let (made, failures) = ErrorCapture.during { errors in (whole.sources(of: raster), errors.takeFailures()) }
     guard let made else {
-      throw GeospatialError(.readError, "The raster cannot be laid out: \(failures.text(or: "GDAL gives no reason"))")
+      let why = failures.text(or: "GDAL gives no reason")
+      // What is asked for may have no place there, or no pixel.
+      throw GeospatialError(
+        moves ? .optionUnsuitable : .readError,
+        moves
+          ? "The raster cannot be laid out as target_crs and resolution say: \(why)"
+          : "The raster cannot be laid out: \(why)")
     }
     defer { for dataset in made.reversed() { GDALClose(dataset) } }
     let last = made.last ?? raster.handle
@@ -157,7 +167,7 @@ public struct CloudOptimizedGeoTIFF: Sendable {
     }
     let isWhole =
       (!raster.needsLabels || add(raster.labelled()))
-      && (targetCRS == nil && resolution == nil || add(warped(made.last ?? raster.handle, raster)))
+      && (!moves || add(warped(made.last ?? raster.handle, raster)))
       && (window == nil || add(cut(made.last ?? raster.handle)))
     guard isWhole else {
       for dataset in made.reversed() { GDALClose(dataset) }
@@ -206,14 +216,10 @@ public struct CloudOptimizedGeoTIFF: Sendable {
     }
   }
 
-  /// Averages are for making less of more; pixels that move lie between four others.
-  private var warpResampling: String {
-    switch resampling {
-    case .mode, .nearest: "near"
-    case .average, .bilinear: "bilinear"
-    case .cubic: "cubic"
-    }
-  }
+  private var warpResampling: String { moving == .nearest ? "near" : moving.rawValue }
+
+  /// Whether pixels are moved.
+  public var moves: Bool { targetCRS != nil || resolution != nil }
 }
 
 /// Between GDAL's callback and a Swift closure.

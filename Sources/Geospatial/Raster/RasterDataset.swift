@@ -178,7 +178,8 @@ public final class RasterDataset {
           .pixelTypeUnsupported, "Band \(number) holds values of type \(name), which cannot be shown.",
           details: ["band": "\(number)", "type": name])
       }
-      guard GDALGetMetadataItem(band, "PIXELTYPE", "IMAGE_STRUCTURE").map({ String(cString: $0) }) != "SIGNEDBYTE" else {
+      guard GDALGetMetadataItem(band, "PIXELTYPE", "IMAGE_STRUCTURE").map({ String(cString: $0) }) != "SIGNEDBYTE"
+      else {
         throw GeospatialError(
           .pixelTypeUnsupported,
           "Band \(number) holds signed bytes, which are read as unsigned ones; write it with gdal_translate -ot Int16.",

@@ -22,9 +22,15 @@ extension RasterDataset {
     if crs.isGeographic, abs(transform.b) * w >= 360 - 1e-9, !transform.isRotated {
       return Self.whole(max(latitudes.min()!, -90), min(latitudes.max()!, 90))
     }
-    let box = try Self.bounds(of: corners, handle)
     let outline = Self.outline(corners, handle)
-    guard box[0] <= box[2], !Self.goesRound(outline), outline.count >= 4 else {
+    // Where edges lie off the globe, what lies on it is inside.
+    let isWhole = outline.count == Self.pointsPerSide * corners.count + 1
+    let around = isWhole ? Self.bounds(of: corners, handle) : nil
+    guard let box = around ?? inside(x: 0, y: 0, width: w, height: h, handle) else {
+      throw GeospatialError(
+        .coordinatesOutOfRange, "The raster lies where its reference system has no place on the globe.")
+    }
+    guard isWhole, box[0] <= box[2], !Self.goesRound(outline) else {
       return RasterFootprint(bbox: box, polygons: Self.boxes(box))
     }
     return RasterFootprint(bbox: box, polygons: [outline])
@@ -73,9 +79,10 @@ extension RasterDataset {
     return [ring(box[0], 180), ring(-180, box[2])].filter { $0[0][0] < $0[1][0] }
   }
 
+  /// The box around the edges; nil: they have no place on the globe.
   private static func bounds(
     of corners: [(x: Double, y: Double)], _ handle: OGRCoordinateTransformationH
-  ) throws(GeospatialError) -> [Double] {
+  ) -> [Double]? {
     let (xs, ys) = (corners.map(\.x), corners.map(\.y))
     var box = [0.0, 0, 0, 0]
     let isDone = ErrorCapture.during { _ in
@@ -85,11 +92,7 @@ extension RasterDataset {
           Int32(pointsPerSide))
       }
     }
-    guard isDone != 0, box.allSatisfy(\.isFinite), box[1] < box[3], box[0] != box[2] else {
-      throw GeospatialError(
-        .coordinatesOutOfRange, "The raster's corners lie where its reference system has no place on the globe.")
-    }
-    return box
+    return isDone != 0 && box.allSatisfy(\.isFinite) && box[1] < box[3] && box[0] != box[2] ? box : nil
   }
 
   /// The outline in degrees, counterclockwise and closed; without points that have no place.

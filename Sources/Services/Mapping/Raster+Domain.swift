@@ -83,8 +83,10 @@ extension Datasets.DatasetSpec.Raster.Options {
     guard options.resolution.isFinite, options.resolution >= 0 else {
       throw Self.wrong("resolution", "is a number from 0")
     }
-    guard options.colormap.utf8.allSatisfy(Self.isWord) else {
-      throw Self.wrong("colormap", "is a name of small letters, digits and _")
+    guard options.colormap.isEmpty || Colormaps.names.contains(options.colormap) else {
+      throw Self.wrong(
+        "colormap",
+        "is the name of a colour map, in small letters, as \(Colormaps.like(options.colormap).joined(separator: ", "))")
     }
     guard options.rescale.count <= Self.mostRanges else {
       throw Self.wrong("rescale", "has at most \(Self.mostRanges) ranges")
@@ -103,10 +105,6 @@ extension Datasets.DatasetSpec.Raster.Options {
       generateStatistics: options.generateStatistics ?? true, buildOverviews: options.buildOverviews ?? true,
       colormap: options.colormap, rescale: options.rescale.map { [$0.minimum, $0.maximum] },
       enableTiles: options.enableTiles ? true : nil)
-  }
-
-  private static func isWord(_ byte: UInt8) -> Bool {
-    (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x30 && byte <= 0x39) || byte == 0x5F
   }
 
   private static func wrong(_ option: String, _ rule: String) -> Datasets.Problem {
