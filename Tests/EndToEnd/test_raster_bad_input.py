@@ -243,6 +243,34 @@ def test_the_whole_world_and_both_poles_are_on_the_globe(server: Server, folder:
     assert server.get(record["result"]["endpoint"] + "/preview.png").status_code == 200
 
 
+BEYOND = {
+    # The whole world in an ellipse, and a weather satellite's picture of its side: corners and edges have no place.
+    "mollweide": ("ESRI:54009", 18_040_096, 9_020_048, [-180, -90, 180, 90]),
+    "geostationary": ("+proj=geos +h=35786023 +lon_0=140.7 +sweep=x +ellps=GRS80", 5_500_000, 5_500_000, [59.5, -81.2, -138.1, 81.2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BEYOND)
+def test_a_raster_whose_edges_are_not_on_the_globe(server: Server, folder: Path, name: str, what: str):
+    crs, x, y, expected = BEYOND[what]
+    path = rasters.write(
+        folder / "disk.tif", rasters.picture(600, 1), crs=CRS.from_user_input(crs), transform=from_origin(-x, y, 2 * x / 600, 2 * y / 600)
+    )  # fmt: skip
+    record = server.ready(name, path)
+    box = record["result"]["bbox"]
+    assert [box[side] for side in ("west", "south", "east", "north")] == pytest.approx(expected, abs=1)
+    endpoint = record["result"]["endpoint"]
+    tilejson = server.get(endpoint + "/WebMercatorQuad/tilejson.json").json()
+    assert tilejson["bounds"][1] >= -85.06 and tilejson["bounds"][3] <= 85.06
+    tile = server.get(endpoint + "/tiles/WebMercatorQuad/1/1/0.png").content
+    with rasterio.open(io.BytesIO(tile)) as picture:
+        shown = picture.read(picture.count) > 0
+    # East of 90 degrees only the far north is not seen from 140.7 degrees east.
+    assert shown[:, 128:].mean() > 0.7
+    assert server.get(endpoint + "/point/140,30").json()["values"][0] is not None
+    assert server.get(endpoint + "/preview.png").status_code == 200
+
+
 def test_files_beside_the_raster_cannot_lead_elsewhere(server: Server, folder: Path, name: str):
     """GDAL would open overviews and masks beside a file with any driver, also one that asks another machine."""
     asked = []
