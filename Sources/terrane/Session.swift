@@ -34,6 +34,7 @@ actor Session {
   }
 
   static func report(_ failure: Failure, json: Bool, endpoint: EndpointFile? = nil, subject: String = "") {
+    let failure = failure.naming(subject)
     if json { Terminal.output.line(failure.json.text) }
     Terminal.errors.write(failure.text(columns: Terminal.errors.columns, endpoint: endpoint, subject: subject))
   }
@@ -119,6 +120,11 @@ actor Session {
   }
 }
 
+extension Terminal {
+  /// An answer of the server, on one line.
+  func json(_ message: some ProtobufMessage) { line(message.jsonObject().printed.text) }
+}
+
 extension Session {
   /// A dataset as text for this terminal.
   func report(_ dataset: Dataset) -> String {
@@ -130,6 +136,6 @@ extension Session {
 
   /// Prints a record as this command line was asked to.
   func show(_ dataset: Dataset, json: Bool) {
-    if json { Terminal.output.line(dataset.jsonObject().text) } else { Terminal.output.write(report(dataset)) }
+    if json { Terminal.output.json(dataset) } else { Terminal.output.write(report(dataset)) }
   }
 }

@@ -60,7 +60,8 @@ enum Main {
       exit(code.rawValue)
     } catch {
       let wantsHelp = Terrane.exitCode(for: error) == .success
-      let text = Terrane.fullMessage(for: error) + "\n"
+      let message = Terrane.fullMessage(for: error)
+      let text = (wantsHelp ? message : Misuse.text(message, Array(CommandLine.arguments.dropFirst()))) + "\n"
       if wantsHelp { Terminal.output.write(text) } else { Terminal.errors.write(text) }
       exit(wantsHelp ? ExitStatus.ok.rawValue : ExitStatus.badRequest.rawValue)
     }

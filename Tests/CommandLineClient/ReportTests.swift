@@ -33,8 +33,12 @@ struct DatasetReportTests {
             - 12 features without geometry left out
             - 1 feature with geometry repaired
             - 1 column renamed: geom is now geom_1
+            places: terrane log demo/roads/v1
 
         """)
+    var clean = ready
+    clean.warnings = []
+    #expect(!report.text(clean).contains("terrane log"), "there are no places")
   }
 
   @Test("Columns: what is empty, ranges and frequent values; never 0 % of something, nor 100 % of less than all")
@@ -85,10 +89,28 @@ struct DatasetReportTests {
           Where          layer blocks, feature 12, byte 4,096
           What to do     Ask again with --crs EPSG:code.
           layers         blocks, lots
-          Next           terrane create demo/roads/v1 ... --watch (with other options; replaces this try)
-                         terrane retry demo/roads/v1 --watch (the same request, once its source is mended)
+          Next           terrane create demo/roads/v1 ... --watch (asked anew, with its options mended; replaces this try)
 
         """)
+  }
+
+  @Test(
+    "What the request has wrong is not retried; what the source has wrong is",
+    arguments: [
+      ("CRS_INVALID", Problem.Category.request, false), ("OPTION_UNSUITABLE", .request, false),
+      ("CRS_CONFLICT", .data, false), ("SOURCE_CORRUPT", .data, true), ("SOURCE_NOT_FOUND", .source, true),
+    ])
+  func retries(reason: String, category: Problem.Category, isRetried: Bool) {
+    let problem = Problem(reason: reason, category: category, message: "So it is.", userFixable: true)
+    var dataset = Dataset(datasetKey: key, name: name, status: .failed, state: .draft, problem: problem)
+    #expect(report.text(dataset).contains("terrane retry") == isRetried)
+    #expect(report.text(dataset).contains("terrane create demo/roads/v1 ... --watch"))
+    dataset.warnings = [dropped]
+    #expect(report.text(dataset).hasSuffix("  places: terrane log demo/roads/v1\n"))
+    // Served, it keeps its request: another one is another version.
+    var served = ready
+    served.lastOperation = Operation(id: 8, state: .failed, problem: problem)
+    #expect(report.text(served).contains("under another version id") != isRetried)
   }
 
   @Test("A failed update: what is served, why it is the older build, and what to do next")
@@ -107,7 +129,7 @@ struct DatasetReportTests {
       text.hasSuffix(
         """
 
-          Last update    SOURCE_NOT_FOUND: /srv/roads.gpkg is not there.; the older build is served on
+          Last update    SOURCE_NOT_FOUND: /srv/roads.gpkg is not there; the older build is served on
                          Put it back.
           Next           terrane reprocess demo/roads/v1 --watch
 
@@ -150,6 +172,12 @@ struct DatasetReportTests {
     dataset.purgeTime = ProtobufTimestamp(seconds: 1_795_443_904)
     #expect(report.text(dataset).contains("2026-11-23 14:25 UTC"))
     #expect(report.text(dataset).contains("terrane undelete demo/roads/v1"))
+    #expect(report.text(dataset).contains("  no longer served\n"))
+    dataset.operation = Operation(id: 7, state: .cancelled, kind: .create)
+    #expect(report.text(dataset).contains("  it was never served\n"))
+    dataset.operation = Operation(id: 8, state: .failed, kind: .update)
+    #expect(
+      report.text(dataset).contains("  no longer served\n"), "an update failed: what it was to replace was served")
     dataset.state = .purged
     #expect(report.text(dataset) == "DELETED  demo/roads/v1  purged: nothing of it is left\n")
     let running = Dataset(loading(50))
@@ -160,7 +188,7 @@ struct DatasetReportTests {
   func rasters() {
     func raster(scenes: Int32 = 0, tiles: String = "") -> Dataset {
       let served = ServedRaster(
-        kind: "rgb", width: 1_400, height: 700, crs: "EPSG:25832",
+        kind: "rgb", width: 1_400, height: 700, crs: "EPSG:25832", bytes: 22_230_000,
         bands: [
           RasterBand(type: "uint8", colour: "red", statistics: BandStatistics(minimum: 1, maximum: 2, mean: 1.5))
         ],
@@ -170,7 +198,8 @@ struct DatasetReportTests {
         sourceWidth: 1_400, sourceHeight: 700, nodataShare: 0.25, compression: "jpeg", lossy: true,
         resampling: "average", overviews: 2)
       let result = DatasetResult(
-        endpoint: "http://t", treatment: Treatment(sourceCrs: "EPSG:4326", raster: done), rasters: [served])
+        endpoint: "http://t", stacItemURL: "http://t/stac", treatment: Treatment(sourceCrs: "EPSG:4326", raster: done),
+        rasters: [served])
       return Dataset(datasetKey: key, name: name, status: .ready, state: .published, result: result)
     }
     let one = report.text(raster())
@@ -178,6 +207,13 @@ struct DatasetReportTests {
     #expect(one.contains("red  uint8  1 to 2") && one.contains("25 % of them are nothing"))
     #expect(one.contains("moved from EPSG:4326 to EPSG:25832 (average)") && one.contains("values may differ a little"))
     #expect(!one.contains("Scenes") && !one.contains("Tiles drawn"))
+    #expect(one.contains("  STAC item      http://t/stac\n") && one.contains("http://t/data.tif (21.2 MiB)"))
+    #expect(
+      ColumnsReport(columns: 100).text(raster()) == """
+        Columns are of vectors; a raster has bands:
+          1  red  uint8  1 to 2  mean 1.5
+
+        """)
     var mosaic = raster(scenes: 12, tiles: "http://t/tiles.mbtiles")
     mosaic.spec = DatasetSpec(
       type: .mosaic,
@@ -188,6 +224,11 @@ struct DatasetReportTests {
     #expect(many.contains("12 scenes, 1,400 x 700") && many.contains("http://t/tiles.mbtiles (zoom 0 to 7)"))
     #expect(many.contains("made of d1/r/v") && many.contains("and 2 more;") && many.contains("pixel was copied"))
     #expect(!many.contains("compressed") && !many.contains("\u{1B}"))
+    #expect(many.contains("  STAC items     http://t/stac\n"), "a list of them")
+    #expect(
+      many.contains("  Scenes         http://t/scenes\n") && many.contains("  Files          21.2 MiB in 12 scenes\n"))
+    mosaic.warnings = [WarningCount(reason: "FILE_REJECTED", count: 2, message: "files were left out")]
+    #expect(report.text(mosaic).contains("files were left out\n    places: terrane log demo/roads/v1\n"))
     let list = ListReport(columns: 120).text([raster(), mosaic])
     #expect(list.contains("1,400 x 700\n") && list.contains("1,400 x 700, 12 scenes\n"))
   }
@@ -220,6 +261,33 @@ struct DatasetReportTests {
     #expect(text.contains("roads  feature 12  made valid\n"))
     #expect(text.contains("… and 1,200 more\n") && text.contains("1 × CRS_ASSUMED"))
     #expect(!text.contains("\u{1B}"), "what a file holds cannot steer a terminal")
+  }
+
+  @Test("An empty log says that the data is as it was only where it is")
+  func nothing() {
+    func said(_ change: (inout Dataset) -> Void) -> String {
+      let served = ServedRaster(width: 40, height: 30, crs: "EPSG:25832")
+      let treatment = Treatment(
+        sourceCrs: "EPSG:25832", raster: RasterTreatment(sourceWidth: 40, sourceHeight: 30, compression: "deflate"))
+      var dataset = Dataset(
+        status: .ready, state: .published, result: DatasetResult(treatment: treatment, rasters: [served]))
+      change(&dataset)
+      return LogReport.nothing(of: dataset, name: "demo/heights/v1", program: "terrane")
+    }
+    let same = "Nothing is noted: the data is as it was."
+    let written = "Nothing is noted beside how it was written (terrane get demo/heights/v1)."
+    #expect(said { _ in } == same, "compressed, but without loss")
+    #expect(said { $0.result?.treatment?.raster?.lossy = true } == written)
+    #expect(said { $0.result?.treatment?.sourceCrs = "EPSG:4326" } == written)
+    #expect(said { $0.result?.treatment?.raster?.sourceWidth = 80 } == written)
+    #expect(said { $0.spec = DatasetSpec(rasterOptions: RasterOptions(resolution: 2)) } == written)
+    #expect(
+      said { $0.spec = DatasetSpec(type: .mosaic, source: .mosaic(MosaicSource())) }.contains("no pixel was copied"))
+    #expect(said { $0.result = nil }.contains("nothing of it is served"))
+    func vector(_ crs: String) -> String {
+      said { $0.result = DatasetResult(crs: "EPSG:4326", treatment: Treatment(sourceCrs: crs)) }
+    }
+    #expect(vector("EPSG:4326") == same && vector("EPSG:25832") == written)
   }
 
   @Test("A scan that found nothing, and one that did")
@@ -284,6 +352,17 @@ struct FailureTests {
     #expect(failure.json["error"]?["exit_status"] == .integer(4))
     #expect(failure.json["error"]?["problem"]?["reason"] == .string("DATASET_EXISTS"))
     #expect(!failure.json.text.contains("\n"))
+  }
+
+  @Test("What is not there is told by the name that was typed")
+  func names() {
+    let problem = Problem(
+      reason: "DATASET_NOT_FOUND", message: "there is no dataset with key \(key)", details: ["dataset_key": key])
+    let detail = ErrorDetail(typeURL: "type.terrane/terrane.v1.Problem", value: problem.protobufBytes())
+    let failure = Failure(RPCError(.notFound, "gone", details: [detail]))
+    #expect(failure.naming("u/nosuch/v1").problem.message == "there is no dataset u/nosuch/v1")
+    #expect(failure.naming("u/nosuch/v1").problem.details == ["dataset_key": key])
+    #expect(failure.naming("") == failure, "no command was about it")
   }
 
   @Test("Without a problem the code speaks, and a damaged one is not believed")

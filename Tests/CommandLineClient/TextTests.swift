@@ -1,4 +1,7 @@
 import CommandLineClient
+import FramedMessages
+import ProtobufFacade
+import TerraneMessages
 import Testing
 
 @Suite("Text on terminals")
@@ -104,6 +107,49 @@ struct ProgressBarTests {
       for columns in 0...40 {
         #expect(TerminalText.width(ProgressBar(unicode: unicode).text(fraction, columns: columns)) == columns)
       }
+    }
+  }
+}
+
+@Suite("What somebody may have meant")
+struct SpellingTests {
+  @Test("A letter or two away, a swap, or a beginning; not more")
+  func nearest() {
+    let words = ["create", "watch", "get", "log", "list", "delete", "undelete", "purge"]
+    for (typed, meant) in [
+      ("creat", "create"), ("wacth", "watch"), ("gte", "get"), ("undelte", "undelete"), ("Delete", "delete"),
+      ("del", "delete"), ("frobnicate", nil), ("x", nil), ("", nil),
+    ] {
+      #expect(Spelling.nearest(to: typed, among: words) == meant, "\(typed)")
+    }
+  }
+
+  @Test("The pattern that files were made of")
+  func pattern() {
+    #expect(Spelling.pattern(of: ["d/dem_a.tif", "d/dem_b.tif", "d/dem_bc.tif"]) == "d/dem_*.tif")
+    #expect(Spelling.pattern(of: ["a.TIF", "b.TIF"]) == "*.TIF")
+    for files in [["a.tif"], ["a/x.tif", "b/x.tif"], ["a.tif", "b.tiff"], ["a.gpkg", "b.gpkg"], []] {
+      #expect(Spelling.pattern(of: files) == nil, "\(files)")
+    }
+  }
+}
+
+@Suite("Answers as JSON")
+struct PrintedTests {
+  @Test("What uses all 64 bits is a string, also in lists; counts stay numbers")
+  func numbers() throws {
+    let dataset = Dataset(statusSeq: 1 << 60, epoch: .max)
+    let text = ListDatasetsResponse(datasets: [dataset]).jsonObject().printed.text
+    #expect(text.contains(#""epoch":"18446744073709551615""#) && text.contains(#""status_seq":1152921504606846976,"#))
+  }
+
+  @Test("A time that an option names")
+  func times() throws {
+    #expect(
+      try ProtobufTimestamp(option: "--datetime", "2026-11-29T12:00:00.5+01:00")
+        == ProtobufTimestamp(seconds: 1_795_950_000, nanos: 500_000_000))
+    for text in ["2026-11-29", "now", "", "\"", "2026-13-01T00:00:00Z"] {
+      #expect(throws: CommandLineError.self) { try ProtobufTimestamp(option: "--datetime", text) }
     }
   }
 }

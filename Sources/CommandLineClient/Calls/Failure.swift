@@ -95,6 +95,14 @@ public struct Failure: Error, Sendable, Equatable {
     }
   }
 
+  /// With the name the user gave in place of the key, which is all the server has of a dataset that is not there.
+  public func naming(_ subject: String) -> Failure {
+    guard !subject.isEmpty, let key = problem.details["dataset_key"] else { return self }
+    var named = self
+    named.problem.message = problem.message.replacing("dataset with key \(key)", with: "dataset \(subject)")
+    return named
+  }
+
   /// For people, on standard error.
   /// - Parameter subject: what the command was about, as the user named it.
   public func text(columns: Int, endpoint: EndpointFile? = nil, subject: String = "") -> String {

@@ -1,6 +1,6 @@
 public import TerraneMessages
 
-/// The columns of a dataset's collections: type, rows without a value, range or frequent values.
+/// The columns of a dataset's collections: type, rows without a value, range or frequent values. Of a raster its bands.
 public struct ColumnsReport: Sendable {
   public var columns: Int
 
@@ -9,6 +9,11 @@ public struct ColumnsReport: Sendable {
 
   public func text(_ dataset: Dataset) -> String {
     var block = TextBlock(columns: columns)
+    if let raster = dataset.result?.rasters.first {
+      block.line("Columns are of vectors; a raster has bands:")
+      block.table(RasterReport.rows(of: raster.bands), indent: 2)
+      return block.text
+    }
     guard let collections = dataset.result?.collections, !collections.isEmpty else {
       block.line("No collection of it is served.")
       return block.text

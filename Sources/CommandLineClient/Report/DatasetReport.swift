@@ -42,7 +42,7 @@ public struct DatasetReport: Sendable {
     }
     guard result.rasters.isEmpty else {
       return RasterReport(columns: columns).text(
-        dataset, result, heading: heading(dataset) + took(dataset), end: end(dataset))
+        dataset, result, heading: heading(dataset) + took(dataset), places: places(dataset), end: end(dataset))
     }
     let size = Quantity.count(result.featureCount, "feature")
     let collections = Quantity.count(Int64(result.collections.count), "collection")
@@ -78,10 +78,17 @@ public struct DatasetReport: Sendable {
     // Of a stream's status too, which has the operation alone.
     if let last = dataset.lastOperation ?? dataset.operation, [.failed, .cancelled].contains(last.state) {
       block.line()
-      let outcome = last.problem.map { "\($0.reason): \(TerminalText.sanitised($0.message))" }
+      let outcome = last.problem.map { problem in
+        // The sentence goes on.
+        let message = problem.message.hasSuffix(".") ? String(problem.message.dropLast()) : problem.message
+        return "\(problem.reason): \(TerminalText.sanitised(message))"
+      }
       block.fact("Last update", (outcome ?? "cancelled") + "; the older build is served on")
       if let remedy = last.problem?.remedy, !remedy.isEmpty { block.fact("", TerminalText.sanitised(remedy)) }
       block.fact("Next", "\(program) reprocess \(named(dataset)) --watch")
+      if last.problem?.isOfRequest == true {
+        block.fact("", "\(program) create ... --watch (another request: under another version id)")
+      }
     }
     return block.text
   }
@@ -140,6 +147,16 @@ public struct DatasetReport: Sendable {
         block.line((index == 0 ? "    - " : "      ") + text)
       }
     }
+    let places = places(dataset)
+    if !places.isEmpty { block.line("    \(places)") }
+  }
+
+  /// Where the places of what was counted are told; empty where nothing was.
+  private func places(_ dataset: Dataset) -> String {
+    // As above: the log is the newest operation's too.
+    let isServed = dataset.result == nil || dataset.operation == nil || dataset.operation?.state == .succeeded
+    guard isServed, dataset.warnings.contains(where: { $0.count > 0 }) else { return "" }
+    return "places: \(program) log \(named(dataset))"
   }
 
   private func took(_ dataset: Dataset) -> String {
@@ -154,14 +171,20 @@ public struct DatasetReport: Sendable {
     let problem =
       dataset.problem ?? dataset.operation?.problem ?? Problem(reason: "UNKNOWN", message: "No reason was given.")
     let reference = named(dataset)
-    let again = problem.userFixable ? "the same request, once its source is mended" : "the same request again"
-    var next = ["\(program) retry \(reference) --watch (\(again))"]
+    var next: [String] = []
     if problem.userFixable {
-      next.insert("\(program) create \(reference) ... --watch (with other options; replaces this try)", at: 0)
+      // What failed was never served: the server lets another request take its place, without a delete.
+      let how = problem.isOfRequest ? "asked anew, with its options mended" : "with other options"
+      next.append("\(program) create \(reference) ... --watch (\(how); replaces this try)")
+    }
+    if !problem.isOfRequest || !problem.userFixable {
+      let again = problem.userFixable ? "the same request, once its source is mended" : "the same request again"
+      next.append("\(program) retry \(reference) --watch (\(again))")
     }
     var text = ProblemReport(columns: columns, endpoint: endpoint).text(problem, heading: heading(dataset), next: next)
     for warning in dataset.warnings where warning.count > 0 { text += "  warning " + WarningText.line(warning) + "\n" }
-    return text
+    let places = places(dataset)
+    return places.isEmpty ? text : text + "  \(places)\n"
   }
 
   private func cancelled(_ dataset: Dataset) -> String {
@@ -177,7 +200,9 @@ public struct DatasetReport: Sendable {
     case .purged: block.line("\(heading(dataset))  purged: nothing of it is left")
     case .purging: block.line("\(heading(dataset))  being purged; its name is free already")
     default:
-      block.line("\(heading(dataset))  no longer served")
+      // A create that did not end well is all there ever was.
+      let wasServed = dataset.operation.map { $0.kind != .create || $0.state == .succeeded } ?? true
+      block.line("\(heading(dataset))  \(wasServed ? "no longer served" : "it was never served")")
       if let time = dataset.purgeTime?.nanosecondsSince1970 {
         block.fact("Purged on", CivilTime(nanosecondsSince1970: time).minute + " UTC")
       }
@@ -193,8 +218,17 @@ public struct DatasetReport: Sendable {
     let line = StatusLine(unicode: unicode).plain(DatasetStatus(of: dataset, progress: dataset.progress))
     block.line("\(heading(dataset))  \(line)")
     for warning in dataset.warnings where warning.count > 0 { block.line("  warning " + WarningText.line(warning)) }
+    let places = places(dataset)
+    if !places.isEmpty { block.line("  \(places)") }
     block.fact("Next", "\(program) watch \(named(dataset))")
     return block.text
+  }
+}
+
+extension Problem {
+  /// Whether the same request would fail again: it is the request that has to change.
+  fileprivate var isOfRequest: Bool {
+    category == .request || ["CRS_MISSING", "CRS_CONFLICT"].contains(reason)
   }
 }
 

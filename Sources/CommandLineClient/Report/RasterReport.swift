@@ -7,8 +7,9 @@ struct RasterReport {
 
   /// - Parameters:
   ///   - heading: status, name and time.
+  ///   - places: where the places of its warnings are told; empty: it has none.
   ///   - end: what goes on beside it.
-  func text(_ dataset: Dataset, _ result: DatasetResult, heading: String, end: String) -> String {
+  func text(_ dataset: Dataset, _ result: DatasetResult, heading: String, places: String, end: String) -> String {
     var block = TextBlock(columns: columns)
     let first = result.rasters[0]
     block.line("\(heading)  \(size(first))")
@@ -25,16 +26,19 @@ struct RasterReport {
           "Tiles drawn", "\(TerminalText.sanitised(raster.tileCacheURL)) (zoom 0 to \(raster.tileCacheMaxzoom))")
       }
       if raster.sceneCount > 0 {
-        block.fact("Scenes", "\(TerminalText.sanitised(raster.scenesURL))  (\(Quantity.bytes(raster.bytes)))")
+        block.fact("Scenes", TerminalText.sanitised(raster.scenesURL))
         block.fact("MosaicJSON", TerminalText.sanitised(raster.mosaicjsonURL))
+        let scenes = Quantity.count(Int64(raster.sceneCount), "scene")
+        block.fact("Files", "\(Quantity.bytes(raster.bytes)) in \(scenes)")
         continue
       }
       block.fact("File", "\(TerminalText.sanitised(raster.downloadURL))  (\(Quantity.bytes(raster.bytes)))")
     }
-    block.fact("STAC item", TerminalText.sanitised(result.stacItemURL))
+    // Of a mosaic a list: each scene has an item.
+    block.fact(first.sceneCount > 0 ? "STAC items" : "STAC item", TerminalText.sanitised(result.stacItemURL))
     block.line()
     block.line("  Bands")
-    block.table(first.bands.prefix(20).enumerated().map(row))
+    block.table(Self.rows(of: first.bands.prefix(20)))
     if first.bands.isEmpty { block.line("    \(Quantity.count(Int64(first.bandCount), "band"))") }
     if first.bands.count > 20 { block.line("    and \(first.bands.count - 20) more") }
     let lines = treatment(dataset, result, first)
@@ -46,6 +50,7 @@ struct RasterReport {
           block.line((index == 0 ? "    - " : "      ") + text)
         }
       }
+      if !places.isEmpty { block.line("    \(places)") }
     }
     return block.text + end
   }
@@ -57,7 +62,10 @@ struct RasterReport {
       + "\(Quantity.count(bands, "band")), \(TerminalText.sanitised(raster.kind))"
   }
 
-  private func row(_ index: Int, _ band: RasterBand) -> [String] {
+  /// A row for each band: its number, colour, type, values and what stands for nothing.
+  static func rows(of bands: some Collection<RasterBand>) -> [[String]] { bands.enumerated().map(row) }
+
+  private static func row(_ index: Int, _ band: RasterBand) -> [String] {
     var cells = ["\(index + 1)", TerminalText.sanitised(band.colour), TerminalText.sanitised(band.type)]
     if let found = band.statistics {
       cells.append("\(short(found.minimum)) to \(short(found.maximum))\(band.unit.isEmpty ? "" : " " + band.unit)")
@@ -68,7 +76,7 @@ struct RasterReport {
   }
 
   /// Six digits are enough to look at.
-  private func short(_ value: Double) -> String {
+  private static func short(_ value: Double) -> String {
     guard value.isFinite, abs(value) < 1e9, value != value.rounded() else {
       return abs(value) < 1e15 ? "\(Int64(value))" : "\(value)"
     }
@@ -106,5 +114,5 @@ struct RasterReport {
     return lines + warnings
   }
 
-  private func percent(_ share: Double) -> String { "\(short((share * 1_000).rounded() / 10)) %" }
+  private func percent(_ share: Double) -> String { "\(Self.short((share * 1_000).rounded() / 10)) %" }
 }

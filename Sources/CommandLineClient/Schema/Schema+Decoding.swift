@@ -4,7 +4,7 @@ internal import SwiftProtobuf
 
 extension Schema {
   /// A message as JSON, in the mapping that every command of this program prints: the schema's field names, scalars also at
-  /// their defaults, enums as words, bytes as hex. Throws where the bytes are no such message.
+  /// their defaults, enums as words, bytes as hex; `printed` makes strings of uint64s. Throws where the bytes are no such message.
   public func decode(_ bytes: [UInt8], as message: String) throws(CommandLineError) -> JSONValue {
     try decode(bytes[...], message, depth: 0)
   }

@@ -26,7 +26,7 @@ enum MosaicMembers {
     case .mosaic: return "is a mosaic itself; name what it is made of"
     case .raster, .rasterCollection: break
     }
-    return record.state.isServed ? nil : "is \(record.status.rawValue)"
+    return record.state.isServed ? nil : "is not served: \(record.status.rawValue)"
   }
 
   /// How a mosaic's members stand to the builds it was made of.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandLineClient
 import Foundation
+import FramedMessages
 import ProtobufFacade
 import TerraneMessages
 
@@ -80,6 +81,9 @@ struct CreateCommand: AsyncParsableCommand {
   @Option(name: .customLong("keyword"), help: "A keyword; repeat for several.")
   var keywords: [String] = []
 
+  @Option(help: ArgumentHelp("The time the data speaks of (default: that of publishing).", valueName: "RFC-3339"))
+  var datetime: String?
+
   @Option(help: ArgumentHelp("Features without geometry: drop (default), keep or fail.", valueName: "rule"))
   var nullGeometry: String?
 
@@ -134,7 +138,7 @@ struct CreateCommand: AsyncParsableCommand {
     }
     let known = ExitStatus(dataset.status)
     if connection.output.json {
-      Terminal.output.line(response.jsonObject().text)
+      Terminal.output.json(response)
     } else if response.created || known == nil {
       let what = response.created ? "ACCEPTED" : "UNDER WAY ALREADY, with the same request"
       Terminal.output.line("\(what)  \(reference)  key \(dataset.datasetKey)")
@@ -205,7 +209,7 @@ struct CreateCommand: AsyncParsableCommand {
       spec.source = .vector(vector)
       spec.vectorOptions = try vectorOptions()
     }
-    spec.metadata = metadata
+    spec.metadata = try metadata()
     return spec
   }
 
@@ -225,14 +229,17 @@ struct CreateCommand: AsyncParsableCommand {
     }
     var spec = DatasetSpec(type: .mosaic, source: .mosaic(MosaicSource(datasets: names)))
     spec.rasterOptions = try raster.message()
-    spec.metadata = metadata
+    spec.metadata = try metadata()
     return spec
   }
 
-  private var metadata: Metadata? {
+  private func metadata() throws -> Metadata? {
+    let time = try datetime.map { text throws(CommandLineError) in
+      try ProtobufTimestamp(option: "--datetime", text)
+    }
     let metadata = Metadata(
       title: title ?? "", description: description ?? "", attribution: attribution ?? "", license: license ?? "",
-      keywords: keywords)
+      keywords: keywords, datetime: time)
     return metadata == Metadata() ? nil : metadata
   }
 

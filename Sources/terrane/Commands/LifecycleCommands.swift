@@ -97,7 +97,7 @@ struct DeleteCommand: AsyncParsableCommand {
   @Flag(help: "Change nothing; show what a purge would remove.")
   var dryRun = false
 
-  @Flag(help: "Also where mosaics are made of it; they go on serving its files.")
+  @Flag(help: "Also where mosaics are made of it; they go on serving its files, which no purge removes before theirs.")
   var force = false
 
   @OptionGroup var connection: ConnectionOptions
@@ -105,46 +105,32 @@ struct DeleteCommand: AsyncParsableCommand {
   func run() async throws {
     try await Session.run(connection) { session in
       let reference = try await session.reference(name)
-      let request = DeleteDatasetRequest(dataset: reference.message, validateOnly: dryRun, force: force)
-      var answer: DeleteDatasetResponse
-      do {
-        answer = try await session.call { try await DatasetServiceClient($0).deleteDataset(request, options: $1) }
-      } catch {
-        // Deleted before: what is asked for is the purge.
-        guard purge, !dryRun, Failure(error).problem.reason == "DATASET_DELETED" else { throw error }
-        answer = DeleteDatasetResponse(dataset: try await session.record(reference))
-      }
-      if purge, !dryRun {
-        answer.dataset = try await Purging(session: session, timeout: connection.answerTimeout).run(
-          answer.dataset.map { .key($0.datasetKey) } ?? reference)
-      }
+      let answer =
+        purge && !dryRun
+        ? try await removal(reference, session).run() : try await ask(reference, session, dryRun: dryRun)
       if connection.output.json {
-        Terminal.output.line(answer.jsonObject().text)
-      } else {
-        show(answer, reference, report: await answer.dataset.asyncMap { await session.report($0) } ?? "")
+        Terminal.output.json(answer)
+      } else if dryRun {
+        Terminal.output.write(DryRunReport(name: reference.description, purge: purge).text(answer))
+      } else if let dataset = answer.dataset {
+        Terminal.output.write(await session.report(dataset))
       }
     }
   }
 
-  private func show(_ answer: DeleteDatasetResponse, _ reference: DatasetReference, report: String) {
-    guard dryRun else {
-      Terminal.output.write(report)
-      return
-    }
-    Terminal.output.line(
-      "Nothing was changed. A purge of \(reference) would remove \(Quantity.count(Int64(answer.artifacts.count), "thing")):"
-    )
-    for artifact in answer.artifacts {
-      let size = artifact.bytes.map { "  " + Quantity.bytes($0) } ?? ""
-      Terminal.output.line(TerminalText.sanitised("  \(artifact.kind)  \(artifact.identifier)\(size)"))
-    }
-    guard !answer.dependents.isEmpty else { return }
-    Terminal.output.line("Made of it, and to be purged first (or --force):")
-    for name in answer.dependents {
-      let mosaic = DatasetReference.name(
-        namespace: name.namespace, dataset: name.datasetID, resource: name.resourceID, version: name.versionID)
-      Terminal.output.line(TerminalText.sanitised("  \(mosaic)"))
-    }
+  private func ask(_ reference: DatasetReference, _ session: Session, dryRun: Bool) async throws
+    -> DeleteDatasetResponse
+  {
+    let request = DeleteDatasetRequest(dataset: reference.message, validateOnly: dryRun, force: force)
+    return try await session.call { try await DatasetServiceClient($0).deleteDataset(request, options: $1) }
+  }
+
+  private func removal(_ reference: DatasetReference, _ session: Session) -> Removal {
+    let timeout = connection.answerTimeout
+    return Removal(
+      name: reference.description, preview: { try await ask(reference, session, dryRun: true) },
+      delete: { try await ask(reference, session, dryRun: false) },
+      purge: { try await Purging(session: session, timeout: timeout).run(.key($0)) })
   }
 }
 
@@ -208,12 +194,5 @@ struct Purging {
       Terminal.errors.line("The server is still removing it; that goes on by itself.")
     }
     return dataset
-  }
-}
-
-extension Optional where Wrapped: Sendable {
-  func asyncMap<Result>(_ body: (Wrapped) async -> Result) async -> Result? {
-    guard let self else { return nil }
-    return await body(self)
   }
 }

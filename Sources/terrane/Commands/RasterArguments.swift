@@ -37,6 +37,13 @@ struct RasterArguments: ParsableArguments {
   @Flag(help: "Of a collection: leave out files that cannot be used, instead of failing.")
   var tolerant = false
 
+  func validate() throws {
+    // The request's 0 means that none was given.
+    if let resolution, !(resolution > 0 && resolution.isFinite) {
+      throw ValidationError("--resolution takes a size above 0; without it pixels are about as fine as the source's.")
+    }
+  }
+
   /// A pattern as people read it. A question mark stays `%3F`: bare it would begin a query.
   static func pattern(_ url: String) -> String {
     url.replacing("%2A", with: "*").replacing("%5B", with: "[").replacing("%5D", with: "]")

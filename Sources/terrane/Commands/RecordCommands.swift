@@ -16,7 +16,7 @@ struct GetCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The dataset.", valueName: "dataset"))
   var name: String
 
-  @Flag(help: "Show the columns instead: types, what is empty, ranges, frequent values.")
+  @Flag(help: "Show the columns instead: types, what is empty, ranges, frequent values. Of a raster its bands.")
   var columns = false
 
   @Flag(help: "Also answer for a dataset that was purged.")
@@ -71,10 +71,12 @@ struct LogCommand: AsyncParsableCommand {
       if csv {
         Terminal.output.write(LogReport.csv(entries))
       } else if connection.output.json {
-        for entry in entries { Terminal.output.line(entry.jsonObject().text) }
+        for entry in entries { Terminal.output.json(entry) }
       } else if entries.isEmpty {
+        guard reason == nil else { return Terminal.errors.line("Nothing is noted for that reason.") }
         Terminal.errors.line(
-          "Nothing is noted: the data is as it was\(reason == nil ? "" : ", as far as that reason goes").")
+          LogReport.nothing(
+            of: try await session.record(reference), name: reference.description, program: Invocation.program))
       } else {
         let columns = Terminal.output.isInteractive ? Terminal.output.columns : 10_000
         // Who names a reason wants all of it.
@@ -127,7 +129,7 @@ struct ListCommand: AsyncParsableCommand {
         let page = request
         let answer = try await session.call { try await DatasetServiceClient($0).listDatasets(page, options: $1) }
         if connection.output.json {
-          for dataset in answer.datasets.prefix(left) { Terminal.output.line(dataset.jsonObject().text) }
+          for dataset in answer.datasets.prefix(left) { Terminal.output.json(dataset) }
         } else {
           datasets += answer.datasets.prefix(left)
         }

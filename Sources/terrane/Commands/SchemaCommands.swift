@@ -87,7 +87,7 @@ struct CallCommand: AsyncParsableCommand {
       let method = try schema.method(method)
       let body = RawMessage(try schema.encode(requestText(), as: method.request))
       func show(_ answer: RawMessage) throws {
-        let json = try schema.decode(answer.bytes, as: method.response)
+        let json = try schema.decode(answer.bytes, as: method.response).printed
         Terminal.output.line(connection.output.json ? json.text : json.indentedText)
       }
       if method.isStream {

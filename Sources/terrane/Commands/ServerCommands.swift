@@ -118,7 +118,7 @@ struct ConnectionsCommand: AsyncParsableCommand {
       let request = ListConnectionsRequest(streams: streams)
       let answer = try await session.call { try await AdminServiceClient($0).listConnections(request, options: $1) }
       if connection.output.json {
-        Terminal.output.line(answer.jsonObject().text)
+        Terminal.output.json(answer)
       } else {
         Terminal.output.write(ConnectionsReport(now: answer).text)
       }
@@ -139,7 +139,7 @@ struct ScanCommand: AsyncParsableCommand {
     try await Session.run(options) { session in
       let answer = try await session.call { try await AdminServiceClient($0).scan(ScanRequest(), options: $1) }
       if connection.output.json {
-        Terminal.output.line(answer.jsonObject().text)
+        Terminal.output.json(answer)
       } else {
         Terminal.output.write(ListReport(columns: Terminal.output.columns).text(answer))
       }
