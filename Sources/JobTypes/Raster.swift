@@ -53,6 +53,8 @@ public struct RasterBand: Codable, Sendable, Equatable {
   public var offset: Double?
   /// Nil: not asked for.
   public var statistics: RasterStatistics?
+  /// Of a band of classes without colours of its own: the values there are, ascending.
+  public var classes: [Int]?
 
   public init(
     type: String, colour: String, nodata: String?, unit: String, description: String, scale: Double? = nil,
@@ -256,6 +258,8 @@ public struct RasterRendering: Codable, Sendable, Equatable {
   public var rescale: [[Double]]?
   /// Name of a colour map for a single band.
   public var colormap: String?
+  /// Of a band of classes, instead of a colour map: value, red, green and blue of each.
+  public var colours: [[Int]]?
 
   /// The bands, from 1, that a picture of a raster is made of: three of a picture or of many, else one.
   public static func bands(ofColours colours: [String]) -> [Int] {
@@ -265,7 +269,8 @@ public struct RasterRendering: Codable, Sendable, Equatable {
     return shown.map { $0 + 1 }
   }
 
-  public init(bands: [Int], rescale: [[Double]]?, colormap: String?) {
+  public init(bands: [Int], rescale: [[Double]]?, colormap: String?, colours: [[Int]]? = nil) {
+    self.colours = colours
     self.bands = bands
     self.rescale = rescale
     self.colormap = colormap

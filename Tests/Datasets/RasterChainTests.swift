@@ -153,6 +153,13 @@ import Testing
       shown("categorical", [band("uint8", "palette")]) == RasterRendering(bands: [1], rescale: nil, colormap: nil))
     #expect(
       shown("categorical", [band("uint16")]) == RasterRendering(bands: [1], rescale: [[0, 1_000]], colormap: "tab20"))
+    var classes = band("uint16")
+    classes.classes = [1, 2, 255]
+    let coloured = shown("categorical", [classes])
+    #expect(coloured.colours == [[1, 31, 119, 180], [2, 174, 199, 232], [255, 255, 127, 14]])
+    // Whoever asks for a map or a range gets that.
+    #expect(coloured.asked(.init(colormap: "magma"), bands: 1).colours == nil)
+    #expect(coloured.asked(.init(rescale: [[0, 9]]), bands: 1).colours == nil)
     #expect(shown("continuous", [band("uint8")]) == RasterRendering(bands: [1], rescale: nil, colormap: nil))
     let spectral = shown("continuous", (0..<5).map { _ in band("uint16", "undefined") })
     #expect(spectral.bands == [1, 2, 3] && spectral.rescale?.count == 5 && spectral.colormap == nil)

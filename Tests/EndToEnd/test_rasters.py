@@ -212,6 +212,26 @@ def test_options_that_cannot_be_are_refused(server: Server, folder: Path, name: 
         assert steps == [("probe",)]
 
 
+def test_classes_have_a_colour_each(server: Server, folder: Path, name: str):
+    """Stretched from the smallest to the largest, those of small numbers would share one."""
+    classes = np.repeat(np.array([1, 2, 3, 4, 5, 255], "uint8"), 20)[:, np.newaxis].repeat(120, axis=1)
+    record = server.ready(name, rasters.write(folder / "classes.tif", classes))
+    assert record["result"]["rasters"][0]["kind"] == "categorical"
+    endpoint = record["result"]["endpoint"]
+
+    def colours(query: str = "") -> set[tuple[int, ...]]:
+        with rasterio.open(io.BytesIO(server.get(endpoint + "/preview.png" + query).content)) as picture:
+            return set(map(tuple, picture.read([1, 2, 3]).reshape(3, -1).T.tolist()))
+
+    assert len(colours()) == 6
+    item = server.get(endpoint + "/item").json()["properties"]["renders"]["default"]
+    assert {tuple(colour[:3]) for colour in item["colormap"].values()} == colours()
+    assert len(colours("?colormap_name=tab20&rescale=1,255")) < 6
+    collection = server.ready(name + "c", f"{folder}/*.tif")
+    endpoint = collection["result"]["endpoint"]
+    assert len(colours()) == 6
+
+
 def test_a_colour_map_is_for_one_band(server: Server, folder: Path, name: str):
     picture = rasters.write(folder / "picture.tif", rasters.picture(40), colours=[ColorInterp.red, ColorInterp.green, ColorInterp.blue])
     answer = server.create(name, picture, "--colormap", "viridis")

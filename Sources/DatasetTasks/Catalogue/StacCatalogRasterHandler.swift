@@ -111,6 +111,11 @@ struct StacRaster {
     var fields: [String: JSONValue] = [
       "title": "Default", "assets": ["data"], "bidx": .array(shown.bands.map { .integer(Int64($0)) }),
     ]
+    if let colours = shown.colours {
+      let pairs = colours.map { ("\($0[0])", JSONValue.array($0[1...].map { .integer(Int64($0)) } + [.integer(255)])) }
+      fields["colormap"] = .object(Dictionary(pairs, uniquingKeysWith: { one, _ in one }))
+      return .object(fields)
+    }
     if let rescale = shown.rescale {
       fields["rescale"] = .array(shown.bands.filter { $0 <= rescale.count }.map { .numbers(rescale[$0 - 1]) })
     }

@@ -87,7 +87,7 @@ enum ProcessRasterHandler: TaskHandler {
     _ reporter: TaskReporter
   ) throws -> ProcessRasterResult {
     let written = try RasterDataset(path: path)
-    let description: RasterDescription
+    var description: RasterDescription
     if format.window == nil, format.moves {
       let survey = try RasterReading(reporter).survey(written, "Reading what was written")
       let statistics = survey.statistics.map { RasterStatistics($0, survey.pixels) }
@@ -96,6 +96,7 @@ enum ProcessRasterHandler: TaskHandler {
       description = try RasterDescription(
         written, kind: parameters.raster.kind, statistics: parameters.raster.bands.map(\.statistics))
     }
+    description.bands[0].classes = parameters.raster.bands[0].classes
     let file = try WrittenFile(path, reporter)
     var result = ProcessRasterResult(
       file: RasterFile.scratchName, bytes: file.bytes, sha256: file.sha256, raster: description,

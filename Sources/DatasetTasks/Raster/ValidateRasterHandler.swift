@@ -89,6 +89,8 @@ extension RasterDescription {
   init(_ raster: RasterDataset, _ survey: RasterSurvey) throws {
     try self.init(
       raster, kind: survey.kind.rawValue, statistics: survey.statistics.map { RasterStatistics($0, survey.pixels) })
+    let classes = survey.classes?.compactMap { Int(exactly: $0) }
+    bands[0].classes = classes?.count == survey.classes?.count ? classes : nil
   }
 
   /// - Parameter statistics: one for each band.

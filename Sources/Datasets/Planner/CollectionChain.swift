@@ -266,7 +266,10 @@ struct CollectionChain: Sendable {
     return RasterRendering(whole(scenes), raster.options)
   }
 
-  /// The first scene's description, with the statistics of all.
+  /// Most classes that are told apart by colour.
+  private static let mostClasses = 256
+
+  /// The first scene's description, with the statistics and classes of all.
   private func whole(_ scenes: [Scene]) -> RasterDescription {
     var whole = scenes[0].file.raster
     for index in whole.bands.indices {
@@ -275,6 +278,10 @@ struct CollectionChain: Sendable {
           scene.file.raster.bands[index].statistics.map { ($0, scene.file.raster.pixels) }
         })
     }
+    let classes = scenes.map(\.file.raster.bands[0].classes)
+    let all = Set(classes.flatMap { $0 ?? [] })
+    let isTold = !classes.contains(nil) && all.count <= Self.mostClasses
+    whole.bands[0].classes = isTold && whole.kind == "categorical" ? all.sorted() : nil
     return whole
   }
 

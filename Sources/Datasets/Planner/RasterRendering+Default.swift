@@ -9,9 +9,11 @@ extension RasterRendering {
   /// With what the request says.
   func asked(_ options: DatasetSpec.Raster.Options, bands: Int) -> RasterRendering {
     var shown = self
-    if let asked = options.colormap.nonEmpty { shown.colormap = asked }
     let ranges = options.rescale
+    if let asked = options.colormap.nonEmpty { shown.colormap = asked }
     if !ranges.isEmpty { shown.rescale = (0..<bands).map { ranges[min($0, ranges.count - 1)] } }
+    // Who names colours or a range does not want one colour a class.
+    if options.colormap.nonEmpty != nil || !ranges.isEmpty { shown.colours = nil }
     return shown
   }
 
@@ -33,8 +35,24 @@ extension RasterRendering {
       default: colormap = isByte ? nil : "viridis"
       }
     }
-    self.init(bands: shown.map { $0 + 1 }, rescale: rescale, colormap: colormap)
+    // The range and the map stay for whoever asks for one of them.
+    self.init(
+      bands: shown.map { $0 + 1 }, rescale: rescale, colormap: colormap,
+      colours: shown.count == 1 ? raster.bands[shown[0]].classes.map(Self.colours) : nil)
   }
+
+  /// One for each class, by turns: stretched between the smallest and the largest, classes of far-off numbers share one.
+  private static func colours(_ classes: [Int]) -> [[Int]] {
+    classes.enumerated().map { [$1] + tab20[$0 % tab20.count] }
+  }
+
+  /// Matplotlib's `tab20`.
+  private static let tab20 = [
+    [31, 119, 180], [174, 199, 232], [255, 127, 14], [255, 187, 120], [44, 160, 44], [152, 223, 138], [214, 39, 40],
+    [255, 152, 150], [148, 103, 189], [197, 176, 213], [140, 86, 75], [196, 156, 148], [227, 119, 194],
+    [247, 182, 210], [127, 127, 127], [199, 199, 199], [188, 189, 34], [219, 219, 141], [23, 190, 207],
+    [158, 218, 229],
+  ]
 
   /// Two standard deviations around the mean, within the values there are: a few extremes would leave all else in one colour.
   private static func range(_ found: RasterStatistics?, isWhole: Bool) -> [Double] {

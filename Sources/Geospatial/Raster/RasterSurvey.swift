@@ -38,6 +38,8 @@ public struct RasterSurvey: Sendable, Equatable {
   public var emptyPixels: Int64
   public var pixels: Int64
   public var kind: RasterKind
+  /// Of a raster of classes without colours of its own: the values there are, ascending.
+  public var classes: [Double]?
 
   /// 0 … 1.
   public var emptyShare: Double { pixels > 0 ? Double(emptyPixels) / Double(pixels) : 0 }
@@ -62,9 +64,11 @@ extension RasterDataset {
         guard progress(done, Int64(width) * Int64(height)) else { return nil }
       }
     }
+    let kind = RasterKind(bands, distinctValues: reading.distinct?.count)
+    let hasColours = bands[0].colour == .palette
     return RasterSurvey(
-      statistics: reading.statistics, emptyPixels: reading.empty, pixels: done,
-      kind: RasterKind(bands, distinctValues: reading.distinct?.count))
+      statistics: reading.statistics, emptyPixels: reading.empty, pixels: done, kind: kind,
+      classes: kind == .categorical && !hasColours ? reading.distinct?.sorted() : nil)
   }
 }
 
