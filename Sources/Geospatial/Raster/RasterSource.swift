@@ -34,7 +34,7 @@ public struct RasterSource: Sendable {
     try RasterDataset(path: path, siblings: files.parts.dropFirst().map(\.name), requestedCRS: crs)
   }
 
-  private static let suffixes: Set<String> = ["tif", "tiff", "gtif", "gtiff"]
+  static let suffixes: Set<String> = ["tif", "tiff", "gtif", "gtiff"]
 
   /// Classic and big TIFF, in either order of bytes.
   private static func isTIFF(_ path: String) -> Bool {

@@ -80,6 +80,7 @@ private struct SurveyReading {
   var empty: Int64 = 0
   /// Values of a single band of whole numbers; nil: too many, or not such a band.
   var distinct: Set<Double>?
+  private var noted = Double.nan
   private var values: [Double]
   private var mask: [UInt8]
   /// Whether any band had something at a pixel.
@@ -164,6 +165,9 @@ private struct SurveyReading {
   }
 
   private mutating func note(_ value: Double) {
+    // Classes lie beside their own kind.
+    guard value != noted else { return }
+    noted = value
     distinct?.insert(value)
     if let found = distinct?.count, found > Self.mostDistinct { distinct = nil }
   }

@@ -56,7 +56,12 @@ public struct SourceFiles: Sendable, Equatable {
     var info = stat()
     guard fstat(descriptor, &info) == 0 else { throw GeospatialError(.sourceNotFound, "There is no file \(path).") }
     guard info.st_mode & S_IFMT == S_IFREG else {
-      throw GeospatialError(.formatUnsupported, "\(path) is a folder or a device, not a file.")
+      let isFolder = info.st_mode & S_IFMT == S_IFDIR
+      throw GeospatialError(
+        .formatUnsupported,
+        isFolder
+          ? "\(path) is a folder, not a file. A folder's rasters are a raster collection: \(path)/*.tif"
+          : "\(path) is a device, not a file.")
     }
     return part(path, info)
   }

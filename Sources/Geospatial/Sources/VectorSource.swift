@@ -53,7 +53,11 @@ public struct VectorSource: Sendable {
       if inside == .shapefile { try ShapefileParts.check(inArchive: gdalName) }
     default:
       throw GeospatialError(
-        .formatUnsupported, "Nothing reads .\(suffix.prefix(32)) files. What is read: \(VectorFormat.list).")
+        .formatUnsupported,
+        RasterSource.suffixes.contains(suffix)
+          ? "A .\(suffix) file is a raster, not a source of vectors: ask for a dataset of type raster."
+          : "Nothing reads .\(suffix.prefix(32)) files. What is read: \(VectorFormat.list), and GeoTIFF (.tif) as a raster."
+      )
     }
   }
 

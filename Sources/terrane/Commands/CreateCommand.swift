@@ -102,6 +102,9 @@ struct CreateCommand: AsyncParsableCommand {
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
+    if let type, type.lowercased() == "mosaic", members.isEmpty {
+      throw ValidationError("A mosaic is made of datasets: --member NAME for each. Files make a raster-collection.")
+    }
     if sources.isEmpty, members.isEmpty {
       throw ValidationError("Name a file with --source, or datasets with --member.")
     }
@@ -181,6 +184,11 @@ struct CreateCommand: AsyncParsableCommand {
         .badRequest, "DATASET_TYPE_UNSUPPORTED", "There is no dataset type \"\(asked)\".", remedy: "Types: \(known).")
     }
     var spec = DatasetSpec(type: type)
+    if type == .raster, isPattern {
+      throw CommandLineError(
+        .badRequest, "INVALID_ARGUMENT", "A pattern is for a raster collection.",
+        remedy: "Leave --type out, or name one file.")
+    }
     if type != .rasterCollection {
       guard urls.count == 1 else {
         throw CommandLineError(
