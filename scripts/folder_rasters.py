@@ -161,8 +161,8 @@ def check_mosaic(server: Server, record: dict, row: Row) -> dict[str, pystac.Ite
     with tempfile.TemporaryDirectory() as folder:
         # From afar, and in the middle pixel by pixel.
         for share in (1, min(1, desktop.SIDE / mosaic["width"])):
-            attempt(row, lambda share=share: desktop.read_with_gdal(record, "mosaic", Path(folder), share=share))
-    attempt(row, desktop.read_with_owslib, record, "mosaic", ZOOM)
+            attempt(row, lambda share=share: desktop.read_with_gdal(record, Path(folder), share=share))
+    attempt(row, desktop.read_with_owslib, record, ZOOM)
     return items
 
 

@@ -14,7 +14,7 @@ import rasterio
 from owslib.wmts import WebMapTileService
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
-from support import clients, rasters
+from support import clients, desktop, rasters
 from support.server import Answer, Server
 from support.waiting import until
 
@@ -123,7 +123,8 @@ def test_the_items_are_the_datasets_own(server: Server, members: dict, made: dic
 
 def test_clients_read_it_and_learn_nothing_of_where_files_lie(server: Server, made: dict):
     endpoint = made["result"]["endpoint"]
-    assert all(name.startswith("mosaic") for name in WebMapTileService(made["result"]["rasters"][0]["wmts_url"]).contents)
+    layers = WebMapTileService(made["result"]["rasters"][0]["wmts_url"]).contents
+    assert set(layers) == {desktop.layer_of(made), desktop.layer_of(made, "WorldCRS84Quad")}
     assert server.get(endpoint + "/mosaic.json").json()["mosaicjson"] == "0.0.3"
     for path in ("/", "/?f=html", "/info", "/scenes", "/mosaic.json", "/scenes/members.single.v1", "/WMTSCapabilities.xml", "/api"):
         answer = server.get(endpoint + path)

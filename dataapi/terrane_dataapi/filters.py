@@ -4,18 +4,21 @@ The cql2 library turns a filter into SQL, and every function name in it into a c
 Its parser recurses, so deep nesting ends the process. Both are refused here, before tipg or pgstac see the filter.
 """
 
+import math
 import re
 from collections.abc import Collection
 from typing import Any
 
-import orjson
 from cql2 import Expr
 
+from . import client_json
 from .problems import Problem
 
 LONGEST = 32_768
 DEEPEST = 48
 MOST_OPERATORS = 512
+# Of a list that a value may be one of.
+MOST_VALUES = 10_000
 
 _OPERATORS = frozenset({
     "and", "or", "not", "=", "<>", "<", "<=", ">", ">=", "like", "between", "in", "isNull", "+", "-", "*", "/", "%",
@@ -62,8 +65,8 @@ def parse(text: str, language: str | None) -> dict[str, Any]:
         language = "cql2-json" if text.lstrip().startswith("{") else "cql2-text"
     if language == "cql2-json":
         try:
-            tree = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
+            tree = client_json.parse(text)
+        except ValueError as error:
             raise _refuse(f"The filter is no JSON: {error}") from error
         return check(tree)
     try:
@@ -79,6 +82,9 @@ def check(tree: Any, properties: Collection[str] | None = None) -> dict[str, Any
     if not isinstance(tree, dict) or "op" not in tree:
         raise _refuse("A filter is a condition, such as \"name = 'x'\".")
     checked = _node(tree, properties, 0)
+    # In a body nothing else bounds them, and PostgreSQL plans thousands for half a minute.
+    if _operators(checked) > MOST_OPERATORS:
+        raise _refuse(f"A filter may have {MOST_OPERATORS} operators.")
     try:
         Expr(checked).to_sql()
     except Exception as error:  # ValueError and bare Exception, for wrong numbers and kinds of arguments
@@ -108,10 +114,24 @@ def _node(node: Any, properties: Collection[str] | None, depth: int) -> Any:
         case {"interval": [_, _] as ends}:
             return {"interval": [end if isinstance(end, str) else _node(end, properties, depth + 1) for end in ends]}
         case list():
+            if len(node) > MOST_VALUES:
+                raise _refuse(f"A list may have {MOST_VALUES} values.")
             return [_node(one, properties, depth + 1) for one in node]
+        case float() if not math.isfinite(node):
+            # The cql2 library writes a type that PostgreSQL has not.
+            raise _refuse("The filter has a number that is too large.")
         case str() | bool() | int() | float():
             return node
     raise _refuse("The filter has a part that is no CQL2.")
+
+
+def _operators(node: Any) -> int:
+    match node:
+        case {"op": _, "args": list(arguments)}:
+            return 1 + sum(map(_operators, arguments))
+        case list():
+            return sum(map(_operators, node))
+    return 0
 
 
 def _numbers(values: Any, depth: int) -> None:
@@ -120,7 +140,7 @@ def _numbers(values: Any, depth: int) -> None:
     if isinstance(values, list):
         for value in values:
             _numbers(value, depth + 1)
-    elif isinstance(values, bool) or not isinstance(values, int | float):
+    elif isinstance(values, bool) or not isinstance(values, int | float) or not math.isfinite(values):
         raise _refuse("A geometry's coordinates are numbers.")
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 import traceback
+import warnings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -42,10 +43,16 @@ def configure(level: str) -> None:
     # A download that breaks off does so on purpose, and has said why.
     logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in record.getMessage())
     logging.captureWarnings(True)
+    # What the raster libraries remark about files and requests, and tell those who write programs: no operator can act on it.
+    for category in (UserWarning, DeprecationWarning, FutureWarning):
+        warnings.simplefilter("ignore", category)
+    # numpy's, on values that are no numbers and on formulas that divide by nothing.
+    warnings.filterwarnings("ignore", ".* encountered in |All-NaN|Mean of empty|Degrees of freedom", RuntimeWarning)
     # tipg and stac-fastapi log every refused request with a stack trace; `problems` logs what matters.
     logging.getLogger("tipg").setLevel(logging.CRITICAL)
     logging.getLogger("stac_fastapi").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     # A line for every tile, and every remark of the reader about what it makes good itself.
-    logging.getLogger("titiler").setLevel(logging.WARNING)
+    for name in ("titiler", "rio_tiler", "numexpr"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("rasterio").setLevel(logging.ERROR)

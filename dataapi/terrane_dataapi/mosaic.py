@@ -5,6 +5,7 @@ for people who look for scenes. From afar one small picture of all scenes is rea
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
@@ -19,20 +20,27 @@ from rasterio.warp import transform_bounds
 from rio_tiler import errors as rio_errors
 from rio_tiler.constants import WGS84_CRS
 from rio_tiler.io import Reader
+from rio_tiler.models import ImageData
 from rio_tiler.mosaic.backend import BaseBackend
+from rio_tiler.mosaic.methods.base import MosaicMethodBase
+from rio_tiler.mosaic.methods.defaults import FirstMethod
+from rio_tiler.types import BBox
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from titiler.core.resources.enums import ImageType
-from titiler.mosaic.extensions.wmts import jinja2_env, wmtsExtension
+from titiler.mosaic.extensions.wmts import wmtsExtension
 from titiler.mosaic.factory import MosaicTilerFactory
 
-from . import __version__, mosaic_json, pages, problems, raster_parameters, rendering, tile_cache
+from . import __version__, colours, mosaic_json, pages, problems, raster_parameters, rendering, tile_cache
+from .capabilities import Capabilities
 from .pages import extents
 from .problems import Problem
 from .raster import COG, as_link, documentation, nothing_here, path_of
 from .reader import RasterReader
 from .registry import Registry, Route, Scene
-from .tile_sets import TILE_MATRIX_SETS, WHOLE_WORLD, Capabilities, ClippedExtent
+from .scene_work import SceneWork
+from .tile_documents import DocumentRoute
+from .tile_sets import TILE_MATRIX_SETS, WHOLE_WORLD, ClippedExtent
 
 # Builds whose scenes are kept in memory.
 _KEPT = 64
@@ -68,6 +76,8 @@ class Mosaic:
     scenes: tuple[tuple[Scene, str], ...]
     overview: tuple[Scene, str] | None
     bbox: tuple[float, float, float, float]
+    # Of every scene.
+    bands: int = 1
 
     @property
     def finest(self) -> str:
@@ -77,12 +87,19 @@ class Mosaic:
 
     def within(self, west: float, south: float, east: float, north: float) -> list[Asset]:
         """The scenes that touch a box of degrees."""
+        return [Asset(scene.id, path) for scene, path in self._touching(west, south, east, north)]
+
+    def pixel(self, west: float, south: float, east: float, north: float) -> tuple[float, float] | None:
+        """The finest pixels of the scenes that touch a box, in degrees across and down; None: no scene does."""
+        touching = [scene for scene, _ in self._touching(west, south, east, north)]
+        if not touching:
+            return None
+        down = min(max(scene.bbox[3] - scene.bbox[1], 1e-12) / scene.height for scene in touching)
+        return min(_degrees_per_pixel(scene) for scene in touching), down
+
+    def _touching(self, west: float, south: float, east: float, north: float) -> Iterator[tuple[Scene, str]]:
         wanted = extents([_around(west), south, _around(east), north]) if east - west < 360 else [[-180, south, 180, north]]
-        return [
-            Asset(scene.id, path)
-            for scene, path in self.scenes
-            if any(_meet(box, asked) for box in extents(scene.bbox) for asked in wanted)
-        ]
+        return (one for one in self.scenes if any(_meet(box, asked) for box in extents(one[0].bbox) for asked in wanted))
 
     def assets(self, west: float, south: float, east: float, north: float, pixels: int) -> list[Asset]:
         """What is read for a picture of a box, `pixels` wide: scenes, or the small picture where that is fine enough."""
@@ -129,6 +146,34 @@ class SceneBackend(ClippedExtent, BaseBackend):
         self.minzoom, self.maxzoom = _zooms(self.input.finest, self.tms.id)
         if self.input.overview is not None:
             self.minzoom, _ = _zooms(self.input.overview[1], self.tms.id)
+        self._work = SceneWork()
+
+    def tile(
+        self, x: int, y: int, z: int, *, pixel_selection: type[MosaicMethodBase] = FirstMethod, tilesize: int | None = None,
+        buffer: float | None = None, **more: Any,
+    ) -> tuple[ImageData, list[str]]:  # fmt: skip
+        """A tile, as rio-tiler's; refused where so many scenes take too much."""
+        if self._work.counts(pixel_selection):
+            side = (tilesize or _TILE) + int(2 * (buffer or 0))
+            self._work.add(pixel_selection, len(self.assets_for_tile(x, y, z)), side * side, self._bands(more))
+        return super().tile(x, y, z, pixel_selection=pixel_selection, tilesize=tilesize, buffer=buffer, **more)
+
+    def part(
+        self, bbox: BBox, bounds_crs: CRS = WGS84_CRS, *, pixel_selection: type[MosaicMethodBase] = FirstMethod, **more: Any
+    ) -> tuple[ImageData, list[str]]:
+        """A picture of a box, as rio-tiler's; refused where so many scenes take too much."""
+        if self._work.counts(pixel_selection) and (assets := self.assets_for_bbox(*bbox, coord_crs=bounds_crs)):
+            # The first scene that is read says how large the picture is.
+            with self.reader(assets[0]) as first:
+                width, height = first.size_of(bbox, bounds_crs, **more)
+            self._work.add(pixel_selection, len(assets), width * height, self._bands(more))
+        return super().part(bbox, bounds_crs, pixel_selection=pixel_selection, **more)
+
+    def _bands(self, asked: dict[str, Any]) -> int:
+        """Bands of a picture."""
+        if expression := asked.get("expression"):
+            return len([formula for formula in expression.split(";") if formula.strip()])
+        return len(asked.get("indexes") or ()) or self.input.bands
 
     def assets_for_tile(self, x: int, y: int, z: int, **_: Any) -> list[Asset]:
         west, south, east, north = self.tms.bounds(x, y, z)
@@ -168,6 +213,7 @@ class MosaicApplication:
         )
         app.state.files = FilePath(files) if files else None
         factory = MosaicTilerFactory(
+            router=APIRouter(route_class=DocumentRoute),
             backend=SceneBackend,
             dataset_reader=SceneReader,
             path_dependency=mosaic_of,
@@ -178,7 +224,7 @@ class MosaicApplication:
             add_part=True,
             add_statistics=True,
             templates=pages.TEMPLATES,
-            extensions=[wmtsExtension(templates=Capabilities(env=jinja2_env), layer_identifier_provider=lambda _: "mosaic")],
+            extensions=[wmtsExtension(templates=Capabilities())],
         )
         self._factory = factory
         app.include_router(self._own(), dependencies=[Depends(raster_parameters.check)])
@@ -205,18 +251,19 @@ class MosaicApplication:
 
     async def _mosaic(self, route: Route, request: Request) -> Mosaic:
         key = (route.dataset_pk, route.build)
-        if key in self._kept:
+        scenes = self._kept.get(key) or await self._registry.scenes(route)
+        if scenes:
+            # Only those there are: a dataset that is withdrawn may come back, as the same build.
+            self._kept[key] = scenes
             self._kept.move_to_end(key)
-        else:
-            self._kept[key] = await self._registry.scenes(route)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        if not self._kept[key] or not route.rasters or not route.bbox:
+        if not scenes or not route.rasters or not route.bbox:
             raise Problem(404, "DATASET_WITHDRAWN", "The data behind this dataset is no longer there.")
         folder = self.app.state.files
         if folder is None:
             raise Problem(503, "FILES_NOT_SERVED", "This data API was started without a folder of files.", retry_after=60)
-        located = [(scene, str(folder / scene.file)) for scene in self._kept[key]]
+        located = [(scene, str(folder / scene.file)) for scene in scenes]
         west, south, east, north = route.bbox
         # Across the antimeridian it is the whole world, for clients that know no other way.
         box = (west, south, east, north) if west < east else (-180.0, south, 180.0, north)
@@ -224,6 +271,7 @@ class MosaicApplication:
             tuple(one for one in located if one[0].role is None),
             next((one for one in located if one[0].role == "overview"), None),
             box,
+            len(route.rasters[0].details["raster"]["bands"]),
         )
 
     def _own(self) -> APIRouter:
@@ -237,7 +285,10 @@ class MosaicApplication:
             info = route.rasters[0].details["raster"]
             if pages.wants_html(request):
                 scenes = [scene for scene, _ in mosaic_of(request).scenes]
-                context = {"links": links, "info": info, "scenes": scenes, "bytes": sum(scene.bytes for scene in scenes)}
+                context = {
+                    "links": links, "info": info, "scenes": scenes, "bands": await self._registry.bands(route),
+                    "legend": colours.legend(route.rasters[0].details),
+                }  # fmt: skip
                 return pages.render(request, "mosaic.html", context)
             body: dict[str, Any] = {
                 "title": route.title, "description": route.description, "links": [as_link(*one) for one in links.values()],

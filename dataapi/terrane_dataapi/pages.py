@@ -49,6 +49,25 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _short(value: Any) -> str:
+    """A number, or the text of one, with no more digits than people read; whole ones have all of theirs."""
+    number = float(value)
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _band_name(band: dict[str, Any], number: int) -> str:
+    """What a band is called where its number does not stand beside it."""
+    named = band["description"] or (band["colour"] if band["colour"] not in (None, "gray", "undefined") else "")
+    return named or f"Band {number}"
+
+
 def _page_context(request: Request) -> dict[str, Any]:
     """Relative ways to the site's root and to the dataset's."""
     prefix = request.state.site_root if hasattr(request.state, "site_root") else request.scope.get("root_path", "")
@@ -72,6 +91,9 @@ _environment.filters |= {
     "number": _number,
     "day": _day,
     "cell": _cell,
+    "short": _short,
+    "size": _size,
+    "band_name": _band_name,
     "extents": extents,
     "segment": lambda text: quote(str(text), safe=""),
 }

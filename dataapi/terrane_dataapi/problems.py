@@ -150,6 +150,9 @@ def translate(error: Exception, request: Request) -> Problem:
         # The file was there a moment ago, and is our own: a disk that fails, or a build that was just removed.
         log.error("raster cannot be read", exc_info=error, extra={"path": request.url.path, "query": request.url.query[:500]})
         return Problem(503, "RASTER_UNAVAILABLE", "The raster cannot be read at the moment.", retry_after=5)
+    if isinstance(error, ValueError) and str(error).startswith("Too many bins"):
+        # numpy's, of values that are as far apart as the next number is, or nearer.
+        return Problem(400, "INVALID_PARAMETER", "The values lie too near to each other for a histogram.")
     if isinstance(error, DatabaseBusy):
         return Problem(503, "DATABASE_BUSY", "Too many requests at once.", retry_after=2)
     if isinstance(error, asyncpg.PostgresError) and (problem := _from_database(error, request)):

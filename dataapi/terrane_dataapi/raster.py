@@ -16,13 +16,15 @@ from rio_tiler import errors as rio_errors  # noqa: E402
 from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 from titiler.core.factory import TilerFactory  # noqa: E402
-from titiler.extensions.wmts import jinja2_env, wmtsExtension  # noqa: E402
+from titiler.extensions.wmts import wmtsExtension  # noqa: E402
 
-from . import __version__, openapi, pages, problems, raster_parameters, rendering, tile_cache  # noqa: E402
+from . import __version__, colours, openapi, pages, problems, raster_parameters, rendering, tile_cache  # noqa: E402
+from .capabilities import Capabilities  # noqa: E402
 from .problems import Problem  # noqa: E402
 from .reader import RasterReader  # noqa: E402
 from .registry import Route, ServedRaster  # noqa: E402
-from .tile_sets import TILE_MATRIX_SETS, Capabilities  # noqa: E402
+from .tile_documents import DocumentRoute  # noqa: E402
+from .tile_sets import TILE_MATRIX_SETS  # noqa: E402
 
 log = logging.getLogger("terrane.dataapi")
 
@@ -67,6 +69,7 @@ class RasterApplication:
         # Before TiTiler's: the first route that matches answers.
         app.include_router(self._own())
         factory = TilerFactory(
+            router=APIRouter(route_class=DocumentRoute),
             reader=RasterReader,
             path_dependency=file_of,
             process_dependency=raster_parameters.algorithm,
@@ -74,8 +77,7 @@ class RasterApplication:
             supported_tms=TILE_MATRIX_SETS,
             add_viewer=False,
             templates=pages.TEMPLATES,
-            # The default identifier tells where the file lies.
-            extensions=[wmtsExtension(templates=Capabilities(env=jinja2_env), layer_identifier_provider=lambda _: "raster")],
+            extensions=[wmtsExtension(templates=Capabilities())],
         )
         app.include_router(factory.router, tags=["Raster"], dependencies=[Depends(raster_parameters.check)])
         problems.install(app, pages.problem_page)
@@ -105,7 +107,7 @@ class RasterApplication:
             served = served_raster(request)
             links = _links(request, route)
             if pages.wants_html(request):
-                context = {"links": links, "raster": served, "info": served.details["raster"]}
+                context = {"links": links, "raster": served, "info": served.details["raster"], "legend": colours.legend(served.details)}
                 return pages.render(request, "raster.html", context)
             body: dict[str, Any] = {
                 "title": route.title, "description": route.description, "links": [as_link(*one) for one in links.values()],

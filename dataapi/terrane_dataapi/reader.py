@@ -71,6 +71,14 @@ class RasterReader(ClippedExtent, Reader):
         """All of it, as rio-tiler's."""
         return _finite(super().read(*how, **more))
 
+    def size_of(
+        self, bbox: BBox, bounds_crs: CRS, *, dst_crs: CRS | None = None, max_size: int | None = None, height: int | None = None,
+        width: int | None = None, **_: Any,
+    ) -> tuple[int, int]:  # fmt: skip
+        """Width and height of the picture that `part` makes of the same, without what is added at its sides."""
+        target = dst_crs or bounds_crs
+        return self._size_of(bbox if bounds_crs == target else _moved(bbox, bounds_crs, target), target, width, height, max_size)
+
     def _read(self, bbox: BBox, crs: CRS, **how: Any) -> ImageData:
         try:
             return _finite(super().part(bbox, crs, crs, **how))

@@ -217,6 +217,21 @@ FROM serving.rasters WHERE dataset_pk = $1 AND build = $2 AND role IS DISTINCT F
 """
 
 
+# A band by what all scenes say of it; null where they do not agree, or one of them does not say.
+_BANDS = """
+SELECT
+  CASE WHEN count(DISTINCT b.value->>'type') = 1 THEN min(b.value->>'type') END AS type,
+  CASE WHEN count(DISTINCT b.value->>'colour') = 1 THEN min(b.value->>'colour') END AS colour,
+  CASE WHEN count(DISTINCT b.value->>'description') = 1 THEN min(b.value->>'description') END AS description,
+  CASE WHEN count(DISTINCT b.value->>'unit') = 1 THEN min(b.value->>'unit') END AS unit,
+  CASE WHEN count(DISTINCT b.value->>'nodata') = 1 AND count(b.value->>'nodata') = count(*) THEN min(b.value->>'nodata') END AS nodata,
+  CASE WHEN count(b.value->'statistics'->>'minimum') = count(*) THEN min((b.value->'statistics'->>'minimum')::float8) END AS minimum,
+  CASE WHEN count(b.value->'statistics'->>'maximum') = count(*) THEN max((b.value->'statistics'->>'maximum')::float8) END AS maximum
+FROM serving.rasters r, json_array_elements(r.details->'raster'->'bands') WITH ORDINALITY AS b(value, number)
+WHERE r.dataset_pk = $1 AND r.build = $2 AND r.role IS NULL GROUP BY b.number ORDER BY b.number
+"""
+
+
 class Registry:
     """Reads serving.routes and serving.collections on the primary."""
 
@@ -250,6 +265,11 @@ class Registry:
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(_SCENES, route.dataset_pk, route.build)
         return [Scene(**row) for row in rows]
+
+    async def bands(self, route: Route) -> list[dict[str, Any]]:
+        """The bands of a mosaic, by what all its scenes say of them."""
+        async with self._pool.acquire() as connection:
+            return [dict(row) for row in await connection.fetch(_BANDS, route.dataset_pk, route.build)]
 
     async def scene_item(self, route: Route, scene: str) -> dict[str, Any] | None:
         """A scene's STAC item."""

@@ -4,16 +4,11 @@ Web Mercator ends at 85.0511° north and south. A client that is told of more ta
 that reaches the poles twelve times as tall as it is, and asks for tiles that cannot be.
 """
 
-from typing import Any
-
 import morecantile
 from morecantile import TileMatrixSet
 from morecantile.defaults import TileMatrixSets
 from rasterio.crs import CRS
 from rio_tiler.types import BBox
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.templating import Jinja2Templates
 
 TILE_MATRIX_SETS = TileMatrixSets({name: morecantile.tms.get(name) for name in ("WebMercatorQuad", "WorldCRS84Quad")})
 # Of what is about no tile set in particular: it ends nowhere before the poles.
@@ -38,11 +33,3 @@ class ClippedExtent:
         bounds: BBox = super().get_geographic_bounds(crs)  # type: ignore[misc]
         # Any other system was asked for by its name, and need not count in degrees.
         return clipped(bounds, self.tms.id) if crs == self.tms.rasterio_geographic_crs else bounds
-
-
-class Capabilities(Jinja2Templates):
-    """TiTiler's template of WMTS capabilities. It is given one extent for all layers, and each layer has one tile set."""
-
-    def TemplateResponse(self, request: Request, name: str, context: dict[str, Any], **more: Any) -> Response:
-        layers = [{**layer, "bbox": clipped(layer["bbox"], layer["tms_identifier"])} for layer in context["layers"]]
-        return super().TemplateResponse(request, name, {**context, "layers": layers}, **more)

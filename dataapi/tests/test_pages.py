@@ -1,10 +1,12 @@
 """Pages for people: they work with no network but this server, and escape what the data says."""
 
+import json
 import re
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from terrane_dataapi import colours, pages
 
 PLACES = "/api/data/places/cities/v1.0"
 MIXED = "/api/data/@survey-2/field.work/site_A/2025-01"
@@ -136,3 +138,67 @@ def test_head_is_get_without_its_body(service):
         head = requests.head(service.url + path, timeout=30)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == service.get(path).headers["content-length"]
+
+
+def bands_of(page: str) -> list[list[str]]:
+    """The cells of a page's table of bands."""
+    table = page.partition("<h2>Bands</h2>")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", table.partition("<tbody>")[2], re.S)
+    return [[re.sub(r"<.*?>", "", cell).strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)] for row in rows]
+
+
+HILLS, PIECES = "/api/data/hills/heights/v1", "/api/data/pieces/picture/v1"
+
+
+def test_a_rasters_page_has_its_bands(local):
+    assert bands_of(local.get(f"{HILLS}/", headers=BROWSER).text) == [
+        ["1", "gray", "uint16", "0", "998", "499", ""], ["2", "undefined", "uint16", "0", "998", "499", ""],
+    ]  # fmt: skip
+
+
+def test_a_mosaics_page_has_the_bands_of_which_all_scenes_say_the_same(local, admin):
+    def change(positions: str, band: dict) -> None:
+        admin.execute(
+            "UPDATE serving.rasters SET details = jsonb_set(details::jsonb, '{raster,bands,0}', details::jsonb#>'{raster,bands,0}' || %s)::json"
+            f" WHERE dataset_pk = 4 AND position IN ({positions}) AND role IS NULL",
+            (json.dumps(band),),
+        )
+
+    kept = admin.execute("SELECT position, details FROM serving.rasters WHERE dataset_pk = 4").fetchall()
+    assert bands_of(local.get(f"{PIECES}/", headers=BROWSER).text) == [["1", "gray", "uint8", "", "", ""]]
+    try:
+        change("0, 1, 2, 3", {"nodata": "-3.4028234663852886e+38", "unit": "m", "description": "Height"})
+        change("0", {"statistics": {"minimum": -7.123456789, "maximum": 5}})
+        change("1, 2, 3", {"statistics": {"minimum": 1, "maximum": 12345678}})
+        text = local.get(f"{PIECES}/?changed=1", headers=BROWSER).text
+        assert bands_of(text) == [["1", "Height m", "uint8", "-7.12346", "12345678", "-3.40282e+38"]]
+        assert 'title="-3.4028234663852886e+38"' in text and "Height" in text.partition("data-map")[2][:800]
+        # Of what they do not agree in, or not all tell, nothing is said.
+        change("2", {"nodata": None, "unit": "feet", "description": "", "statistics": None})
+        assert bands_of(local.get(f"{PIECES}/?changed=2", headers=BROWSER).text) == [["1", "gray", "uint8", "", "", ""]]
+    finally:
+        for position, details in kept:
+            admin.execute("UPDATE serving.rasters SET details = %s WHERE dataset_pk = 4 AND position = %s", (json.dumps(details), position))
+
+
+def test_sizes_have_the_unit_that_shows_them(local):
+    assert [pages._size(count) for count in (0, 999, 1024, 9_999, 5_000_000, 3 << 30)] == [
+        "0 bytes", "999 bytes", "1.0 KiB", "9.8 KiB", "4.8 MiB", "3.0 GiB",
+    ]  # fmt: skip
+    assert local.get(f"{PIECES}/", headers=BROWSER).text.count(" KiB</td>") == 4
+
+
+def test_a_band_is_called_by_what_is_known_of_it():
+    called = {("Height", "gray"): "Height", ("", "red"): "red", ("", "gray"): "Band 3", ("", "undefined"): "Band 3", (None, None): "Band 3"}
+    for (description, colour), name in called.items():
+        assert pages._band_name({"description": description, "colour": colour}, 3) == name
+
+
+def test_a_map_has_a_legend_where_colours_stand_for_values():
+    band = {"unit": "m"}
+    details = {"raster": {"kind": "elevation", "bands": [band]}, "rendering": {"bands": [1], "rescale": [[0, 9.5]], "colormap": "gray"}}
+    told = colours.legend(details)
+    assert (told["low"], told["high"], told["unit"], told["colours"][0], told["colours"][-1]) == (0, 9.5, "m", "#000000", "#ffffff")
+    for rendering in ({"bands": [1, 1, 1]}, {"rescale": None}, {"rescale": [[5, 5]]}):
+        assert colours.legend({**details, "rendering": {**details["rendering"], **rendering}}) is None
+    assert colours.legend({**details, "raster": {"kind": "categorical", "bands": [band]}}) is None

@@ -12,7 +12,7 @@ import samples
 
 WORLD = "/api/data/world/picture/v1"
 HALVES = "/api/data/halves/picture/v1"
-DATASETS = pytest.mark.parametrize(("path", "layer"), [(WORLD, "raster"), (HALVES, "mosaic")], ids=["raster", "mosaic"])
+DATASETS = pytest.mark.parametrize(("path", "layer"), [(WORLD, "world:picture:v1"), (HALVES, "halves:picture:v1")], ids=["raster", "mosaic"])
 
 WHOLE = [-180, -90, 180, 90]
 MERCATOR = pytest.approx([-180, -85.05112878, 180, 85.05112878], abs=1e-8)
@@ -44,7 +44,7 @@ def test_tilejson_says_what_its_tile_set_shows(local, path, layer):
 def test_each_layer_of_the_capabilities_says_what_its_tile_set_shows(local, path, layer):
     document = ElementTree.fromstring(local.get(f"{path}/WMTSCapabilities.xml").content)
     told = {one.findtext(f"{OWS}Identifier"): extent(one) for one in document.iter(f"{WMTS}Layer")}
-    assert told == {f"{layer}_WebMercatorQuad_default": MERCATOR, f"{layer}_WorldCRS84Quad_default": WHOLE}
+    assert told == {f"{layer}:WebMercatorQuad": MERCATOR, f"{layer}:WorldCRS84Quad": WHOLE}
     assert not list(document.iter(f"{OWS}BoundingBox"))
 
 
@@ -66,7 +66,7 @@ def test_the_dataset_itself_reaches_the_poles(local, path, layer):
 
 @DATASETS
 def test_gdal_reads_the_whole_picture(local, path, layer, tmp_path: Path):
-    source = f"WMTS:{local.url}{path}/WMTSCapabilities.xml,layer={layer}_WebMercatorQuad_default"
+    source = f"WMTS:{local.url}{path}/WMTSCapabilities.xml,layer={layer}:WebMercatorQuad"
     width, height = json.loads(run(tmp_path, "gdalinfo", "-json", source))["size"]
     assert width == pytest.approx(height, rel=1e-3)
     run(tmp_path, "gdal_translate", "-q", "-outsize", "512", "0", source, "picture.tif")

@@ -20,6 +20,16 @@ def test_it_logs_json_lines_and_ends_with_its_stdin(cluster, published, tmp_path
     assert any("/healthz" in line["message"] for line in lines)
 
 
+def test_maps_do_not_fill_the_log(cluster, published, files, tmp_path):
+    running = launch(cluster, tmp_path / "log", "--files", str(files))
+    for path in ("pieces/picture/v1/tiles/WebMercatorQuad/8/131/126.png", "hills/heights/v1/tiles/WebMercatorQuad/0/0/0.png",
+                 "hills/heights/v1/preview.png", "hills/heights/v1/statistics?expression=b1/b2"):  # fmt: skip
+        assert running.get("/api/data/" + path).status_code == 200, path
+    assert end(running) == 0
+    loggers = [json.loads(line)["logger"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert set(loggers) <= {"terrane.dataapi", "uvicorn.error"}, loggers
+
+
 def test_it_starts_without_a_database_and_says_that_it_is_away(tmp_path):
     class Nowhere:
         @staticmethod

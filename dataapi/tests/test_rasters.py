@@ -67,6 +67,11 @@ WRONG = [
     ("/preview/99999x99999.png", 400),
     ("/preview/0x10.png", 400),
     ("/preview.png?rescale=a,b", 400),
+    ("/preview.png?rescale=1,2,3,4", 400),
+    ("/preview.png?rescale=nan,1", 400),
+    ("/preview.png?rescale=10,5", 400),
+    ("/preview.png?rescale=5,5", 400),
+    ("/preview.png?rescale=0,9&rescale=9,0", 400),
     ("/preview.png?colormap_name=nope", 400),
     ("/preview.png?colormap={", 400),
     ("/preview.png?colormap=[1]", 400),
@@ -86,6 +91,7 @@ WRONG = [
     ("/point/0,0", 404),
     ("/point/9999,0", 400),
     ("/point/x,y", 400),
+    ("/statistics?expression=b1*0%2B1e20", 400),
     ("/statistics?histogram_bins=0", 400),
     ("/statistics?histogram_bins=100000", 400),
     ("/statistics?max_size=0", 400),
@@ -102,6 +108,31 @@ def test_what_cannot_be_asked_is_refused_with_a_reason(service, path, status):
     assert answer.status_code == status, answer.text[:300]
     assert answer.json()["reason"] and answer.json()["detail"]
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+PIECES = "/api/data/pieces/picture/v1"
+SAID = [
+    (PIECES, "expression=b9", "expression: this raster has one band, b1"),
+    (HILLS, "expression=b9", "expression: this raster has the bands b1 to b2"),
+    (PIECES, "bidx=2", "bidx: this raster has one band, 1"),
+    (HILLS, "rescale=foo", "rescale: low,high, such as 0,255: two numbers, the lower first"),
+    (HILLS, "colormap_name=Viridsi", "colormap_name: there is no Viridsi. Perhaps viridis, "),
+    (PIECES, "colormap_name=%23", "colormap_name: there is no #. Perhaps viridis, terrain, gray? All are listed in https://data.example.org/geo/api"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("base", "query", "said"), SAID, ids=[f"{base[10:14]}-{query}" for base, query, _ in SAID])
+def test_a_refusal_says_what_there_is(service, base, query, said):
+    assert service.get(f"{base}/preview.png?{query}").json()["detail"].startswith(said)
+
+
+def test_colour_maps_are_listed_where_the_refusal_says(service):
+    assert '"gist_earth_r"' in service.get(f"{HILLS}/api").text
+
+
+def test_one_value_so_large_that_there_is_no_range_is_shown_without_one():
+    details = {"rendering": {"bands": [1], "rescale": [[1e20, 1e20]], "colormap": "viridis"}}
+    assert completed("/preview.png", b"", details) == b"bidx=1&colormap_name=viridis"
 
 
 @pytest.mark.parametrize("shape", [

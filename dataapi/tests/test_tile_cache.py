@@ -1,16 +1,25 @@
 """Tiles that were drawn beforehand: which requests they answer, and which are drawn."""
 
+import base64
+import html
 import json
+import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import samples
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "Tests/EndToEnd"))
+from support import browser  # noqa: E402
+
 HILLS, PIECES = "/api/data/hills/heights/v1", "/api/data/pieces/picture/v1"
-# What no renderer makes: a kept tile is known by it.
-KEPT = b"\x89PNG kept"
+# One pixel, which nothing here would draw: a kept tile is known by it.
+KEPT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z1APAAOAAX/3LUscAAAAAElFTkSuQmCC"
+)
 SETS = {HILLS: (samples.HILLS, (7, 67, 43)), PIECES: (samples.PIECES, (2, 2, 1))}
 
 
@@ -45,14 +54,19 @@ def kept(published, cluster, files: Path) -> Iterator[Path]:
 def test_a_kept_tile_answers_for_whoever_asks_for_no_other_look(service, kept, base):
     z, x, y = SETS[base][1]
     for tile in ("0/0/0", f"{z}/{x}/{y}"):
-        for address in (f"{tile}.png", tile):
+        for address in (f"{tile}.png", tile, f"{tile}.png?", f"{tile}.png?tilesize=256"):
             answer = service.get(f"{base}/tiles/WebMercatorQuad/{address}")
             assert answer.content == KEPT and answer.headers["content-type"] == "image/png"
             assert answer.headers["etag"] and answer.headers["cache-control"] == "no-cache"
             assert service.get(f"{base}/tiles/WebMercatorQuad/{address}", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
-        for address in (f"{tile}.png?rescale=0,9", f"{tile}.png?tilesize=512", f"{tile}.webp", f"{tile}.jpg"):
-            answer = service.get(f"{base}/tiles/WebMercatorQuad/{address}")
-            assert answer.status_code == 200 and answer.content != KEPT, address
+        for ending in (".png?rescale=0,9", ".png?tilesize=512", ".webp", ".jpg", ".png?tilesize=256&bidx=1"):
+            address = tile + ending
+            drawn = service.get(f"{base}/tiles/WebMercatorQuad/{address}")
+            assert drawn.status_code == 200 and drawn.content != KEPT, address
+            # Whoever cannot tell the one from the other by its look cannot by its headers.
+            assert set(drawn.headers) == set(answer.headers)
+            for name in ("content-bbox", "content-crs"):
+                assert drawn.headers[name] == answer.headers[name], name
     # Another tile set has other tiles.
     assert service.get(f"{base}/tiles/WorldCRS84Quad/0/0/0.png").content != KEPT
 
@@ -99,3 +113,61 @@ def test_a_file_that_cannot_be_read_costs_a_drawing(service, kept, content):
 def test_a_scene_list_has_no_tiles_in_it(service, kept):
     assert service.json(PIECES + "/info")["scenes"] == 4
     assert all("~" not in one["id"] for one in service.json(PIECES + "/scenes")["scenes"])
+
+
+def tile_json(service, base: str, query: str = "", tile_set: str = "WebMercatorQuad") -> tuple[str, int, int]:
+    """Of TileJSON: its tiles below the tile set, their side and the lowest zoom."""
+    told = service.json(f"{base}/{tile_set}/tilejson.json{query}")
+    return told["tiles"][0].partition(f"/tiles/{tile_set}/")[2], told["tileSize"], told["minzoom"]
+
+
+@pytest.mark.parametrize("base", SETS)
+def test_tilejson_leads_to_the_kept_tiles(service, kept, base):
+    for query, ending in (("", ""), ("?tile_format=png", ".png"), ("?maxzoom=5", "")):
+        assert tile_json(service, base, query) == ("{z}/{x}/{y}" + ending, 256, 0)
+    assert tile_json(service, base, "?minzoom=1")[2] == 1
+    # In other words, or of another tile set: these are not kept.
+    for query in ("?bidx=1", "?tilesize=512", "?tile_format=webp"):
+        address, size, _ = tile_json(service, base, query)
+        assert "tilesize=512" in address and size == 512, query
+    assert tile_json(service, base, tile_set="WorldCRS84Quad")[1] == 512
+
+
+@pytest.mark.parametrize("base", SETS)
+def test_without_kept_tiles_tilejson_leads_to_larger_ones(service, base):
+    assert tile_json(service, base)[:2] == ("{z}/{x}/{y}?tilesize=512", 512)
+    assert tile_json(service, base, "?tilesize=256")[:2] == ("{z}/{x}/{y}?tilesize=256", 256)
+
+
+def map_of(service, base: str) -> dict:
+    """What the page's map is told of the raster."""
+    page = service.get(base + "/?f=html").text
+    return json.loads(html.unescape(re.search('data-map="(.*?)"', page)[1]))["rasters"][0]
+
+
+@pytest.mark.parametrize("base", SETS)
+def test_the_pages_map_asks_for_kept_tiles(service, kept, base):
+    told = map_of(service, base)
+    assert told["tiles"].endswith("/{z}/{x}/{y}.png") and told["tileSize"] == 256
+
+
+@pytest.mark.parametrize("base", SETS)
+def test_without_kept_tiles_the_pages_map_asks_for_larger_ones(service, base):
+    told = map_of(service, base)
+    assert told["tiles"].endswith("/{z}/{x}/{y}.png?tilesize=512") and told["tileSize"] == 512
+
+
+@pytest.mark.parametrize("base", SETS)
+def test_a_browser_asks_for_kept_tiles_at_their_size(local, kept, base, tmp_path):
+    with browser.chromium(tmp_path / "net.json") as chromium, browser.visit(chromium) as go:
+        visit = go(f"{local.url}{base}/")
+        source = visit.wait_for_map().page.evaluate(
+            """() => {
+                const map = document.querySelector("[data-map]").map, raster = map.getStyle().layers.find((one) => one.type === "raster");
+                return [map.getZoom(), map.getSource(raster.source).tileSize];
+            }"""
+        )
+        asked = [url.partition("/WebMercatorQuad/")[2] for url in visit.requests if "/tiles/" in url]
+        assert source[1] == 256 and asked and all(re.fullmatch(r"\d+/\d+/\d+\.png", one) for one in asked), asked
+        # Half as large as those that the map counts zooms by: one zoom deeper.
+        assert max(int(one.partition("/")[0]) for one in asked) == round(source[0]) + 1

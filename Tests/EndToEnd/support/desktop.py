@@ -24,7 +24,14 @@ _TMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>{endpoint}/tiles/WebMercatorQ
 <BlockSizeX>256</BlockSizeX><BlockSizeY>256</BlockSizeY><BandsCount>4</BandsCount></GDAL_WMS>"""
 
 
-def read_with_gdal(record: dict, layer: str, folder: Path, *, share: float = 1) -> dict[str, np.ndarray]:
+def layer_of(record: dict, tile_set: str = "WebMercatorQuad") -> str:
+    """What a dataset's WMTS layer is called: its name, and the tile set's."""
+    name = record["name"]
+    namespace = [] if name["namespace"] == "default" else [name["namespace"]]
+    return ":".join([*namespace, name["dataset_id"], name["resource_id"], name["version_id"], tile_set])
+
+
+def read_with_gdal(record: dict, folder: Path, *, share: float = 1) -> dict[str, np.ndarray]:
     """A picture of the dataset's box, or of a share of each of its sides around its middle, through either driver, colours first.
 
     Neither driver may say a word, the layer's extent ends where Web Mercator does, and both show the same.
@@ -32,7 +39,7 @@ def read_with_gdal(record: dict, layer: str, folder: Path, *, share: float = 1) 
     endpoint = record["result"]["endpoint"]
     tms = folder / "tms.xml"
     tms.write_text(_TMS.format(endpoint=endpoint))
-    sources = {"wmts": f"WMTS:{endpoint}/WMTSCapabilities.xml,layer={layer}_WebMercatorQuad_default", "tms": str(tms)}
+    sources = {"wmts": f"WMTS:{endpoint}/WMTSCapabilities.xml,layer={layer_of(record)}", "tms": str(tms)}
     _check_extent(sources["wmts"], folder)
     west, south, east, north = _part(_box(record), share)
     corners = [str(value) for value in (*mercator(west, north), *mercator(east, south))]
@@ -47,12 +54,12 @@ def read_with_gdal(record: dict, layer: str, folder: Path, *, share: float = 1) 
     return read
 
 
-def read_with_owslib(record: dict, layer: str, zoom: int) -> None:
-    """The capabilities are understood, tell no path, end where Web Mercator does, and lead to a tile of the middle."""
+def read_with_owslib(record: dict, zoom: int) -> None:
+    """The capabilities are understood, name the dataset and no path, end where Web Mercator does, and lead to a tile of the middle."""
     service = WebMapTileService(f"{record['result']['endpoint']}/WMTSCapabilities.xml")
-    names = list(service.contents)
-    assert names and all(name.startswith(layer) and "/" not in name for name in names), f"layers are called {names}"
-    name = next(name for name in names if "WebMercatorQuad" in name)
+    name = layer_of(record)
+    assert set(service.contents) == {name, layer_of(record, "WorldCRS84Quad")}, f"layers are called {list(service.contents)}"
+    assert service.identification.title == service.contents[name].title, "the layer is called as the dataset is"
     box = service.contents[name].boundingBoxWGS84
     assert box[1] >= -END and box[3] <= END, f"the layer {name} reaches {box}"
     west, south, east, north = _box(record)

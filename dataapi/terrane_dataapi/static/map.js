@@ -73,7 +73,7 @@ function draw(place) {
       // A box over the antimeridian comes in two halves: a source's bounds cannot go round the globe.
       raster.extents.forEach((extent, half) => {
         const id = half ? `${raster.id}-${half}` : raster.id;
-        sources[id] = { type: "raster", tiles: [absolute(raster.tiles)], tileSize: 512, maxzoom: 22, bounds: extent };
+        sources[id] = { type: "raster", tiles: [absolute(raster.tiles)], tileSize: raster.tileSize, maxzoom: 22, bounds: extent };
         layers.push({ id, type: "raster", source: id, paint: { "raster-fade-duration": 0 } });
       });
     }
@@ -142,6 +142,20 @@ function draw(place) {
     return;
   }
 
+  // A number with no more digits than its type has; whole numbers have all of theirs.
+  const short = (value, digits) => String(Number.isInteger(value) ? value : Number(value.toPrecision(digits)));
+
+  // What the colours of a single band stand for.
+  function ramp({ low, high, unit, colours }) {
+    const box = document.createElement("div");
+    box.className = "ramp";
+    const bar = document.createElement("i");
+    bar.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
+    const text = (value) => Object.assign(document.createElement("span"), { textContent: value });
+    box.append(text(short(low, 4)), bar, text(`${short(high, 4)} ${unit}`.trim()));
+    place.parentElement.append(box);
+  }
+
   // The values under a place, as text.
   async function values(raster, at) {
     const answer = await fetch(absolute(`${raster.point}${at.lng.toFixed(7)},${at.lat.toFixed(7)}`));
@@ -155,14 +169,16 @@ function draw(place) {
     found.values.forEach((value, index) => {
       const row = table.insertRow();
       const head = document.createElement("th");
-      head.textContent = found.band_descriptions[index] || found.band_names[index];
+      const band = raster.bands[index];
+      head.textContent = band.name;
       row.append(head);
-      row.insertCell().textContent = value === null ? "nothing" : String(value);
+      row.insertCell().textContent = value === null ? "nothing" : `${short(value, 7)} ${band.unit}`.trim();
     });
     box.append(table);
     new maplibregl.Popup({ maxWidth: "300px", focusAfterOpen: false }).setLngLat(at).setDOMContent(box).addTo(map);
   }
   if (config.rasters) {
+    if (config.rasters[0].legend) ramp(config.rasters[0].legend);
     const within = (at) => config.rasters[0].extents.some(([west, south, east, north]) =>
       at.lng >= west && at.lng <= east && at.lat >= south && at.lat <= north);
     map.on("click", (event) => {
