@@ -38,6 +38,7 @@ enum CollectionProbe {
     guard let first = try? RasterSource(SourceAddress(source, allowedRoots: roots)).open(crs: parameters.crs) else {
       return
     }
+    guard (try? first.footprint()) != nil else { return }
     do { _ = try RasterProbe.size(first, parameters.wishes) } catch let error as GeospatialError
       where [.optionUnsuitable, .crsInvalid].contains(error.code)
     { throw error } catch is GeospatialError {}

@@ -27,7 +27,8 @@ struct CollectionChain: Sendable {
     var probe = ProbeParameters(
       source: raster.url, crs: raster.crs.nonEmpty, expects: "raster_collection",
       more: files.urls.isEmpty ? nil : files.urls)
-    probe.wishes = raster.options.wishes
+    // Looked at with the first file, which may be one of those that are left out.
+    probe.wishes = files.isTolerant ? nil : raster.options.wishes
     return probe
   }
 

@@ -12,20 +12,29 @@ extension RasterDataset {
   /// Whether any of a part's pixels has a place on the globe.
   public func isOnGlobe(x: Int, y: Int, width: Int, height: Int) throws(GeospatialError) -> Bool {
     guard let handle = try TransformationToWGS84(from: crs, origin: crsOrigin).handle else { return true }
-    return inside(x: Double(x), y: Double(y), width: Double(width), height: Double(height), handle) != nil
+    // Nearly always its middle or a corner has one.
+    let (left, top, right, bottom) = (Double(x), Double(y), Double(x + width), Double(y + height))
+    let few = [((left + right) / 2, (top + bottom) / 2), (left, top), (right, top), (left, bottom), (right, bottom)]
+    let isQuick = ErrorCapture.during { _ in
+      few.contains { self.place(pixel: $0.0, line: $0.1, handle) != nil }
+    }
+    return isQuick || inside(x: left, y: top, width: Double(width), height: Double(height), handle) != nil
   }
 
   /// The box around what has a place, of a part in pixels; nil: nothing has one.
   func inside(
     x: Double, y: Double, width: Double, height: Double, _ handle: OGRCoordinateTransformationH
   ) -> [Double]? {
-    func place(_ across: Double, _ down: Double) -> Place? {
-      var (x, y) = transform.position(pixel: x + across * width, line: y + down * height)
-      guard OCTTransform(handle, 1, &x, &y, nil) != 0, x.isFinite, y.isFinite, abs(x) <= 180.001, abs(y) <= 90.001
-      else { return nil }
-      return Place(longitude: x, latitude: y)
+    ErrorCapture.during { _ in
+      Self.box(around: Self.places { place(pixel: x + $0 * width, line: y + $1 * height, handle) })
     }
-    return ErrorCapture.during { _ in Self.box(around: Self.places(place)) }
+  }
+
+  private func place(pixel: Double, line: Double, _ handle: OGRCoordinateTransformationH) -> Place? {
+    var (x, y) = transform.position(pixel: pixel, line: line)
+    guard OCTTransform(handle, 1, &x, &y, nil) != 0, x.isFinite, y.isFinite, abs(x) <= 180.001, abs(y) <= 90.001
+    else { return nil }
+    return Place(longitude: x, latitude: y)
   }
 
   private struct Place {
