@@ -144,6 +144,22 @@ def test_from_afar_one_small_picture_is_read(server: Server, folder: Path, name:
     server.wait_until_clean(60)
 
 
+def test_many_small_scenes_are_one_picture_from_afar(server: Server, folder: Path, name: str):
+    """A thousand of 32 pixels a side would be opened one after the other, which takes 20 s."""
+    values = [20 * (1 + number) for number in range(9)]
+    for number, value in enumerate(values):
+        place = from_origin(500_000 + number * 640, 5_500_000, 10, 10)
+        rasters.write(folder / f"{number}.tif", np.full((64, 64), value, "uint16"), transform=place)
+    record = server.ready(name, f"{folder}/*.tif")
+    roles = server.rows(
+        "SELECT role FROM serving.rasters JOIN serving.routes USING (dataset_pk, build) WHERE resource_id = %s", record["name"]["resource_id"]
+    )  # fmt: skip
+    assert sorted(str(role) for (role,) in roles) == ["None"] * 9 + ["overview"]
+    with rasterio.open(io.BytesIO(server.get(record["result"]["endpoint"] + "/preview.png").content)) as picture:
+        shown = {tuple(colour) for colour in picture.read([1, 2, 3]).reshape(3, -1).T[picture.read(4).ravel() > 0].tolist()}
+    assert len(shown) == len(values), "each scene is a class of its own"
+
+
 def test_a_list_of_files_lies_in_its_order(server: Server, folder: Path, name: str):
     """Two scenes of one place: the first is what is seen."""
     dark = rasters.write(folder / "dark.tif", np.full((3, 300, 300), 20, "uint8"), colours=RGB, photometric="RGB")

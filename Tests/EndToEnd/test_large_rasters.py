@@ -100,6 +100,23 @@ def test_it_is_one_map(splitter: Server, made: dict):
     assert "statistics" not in item["assets"]["data"]["bands"][0], "a tile does not claim the whole's"
 
 
+def test_sixteen_bits_without_a_value_for_nothing(splitter: Server, sources: Path):
+    """What lies beside the scenes is nothing by alpha, which has to be of 16 bits, too."""
+    columns = np.arange(9_008, dtype="uint16")
+    pixels = np.broadcast_to(columns * 7, (3_000, 9_008))
+    record = splitter.ready("large/wide16/v1", rasters.write(sources / "wide16.tif", pixels, tiled=True), timeout=240)
+    assert record["result"]["rasters"][0]["scene_count"] == 2
+    files = rasters.files_of(splitter, record)
+    [overview] = [file for name, file in files.items() if name.startswith("~")]
+    with rasterio.open(overview) as file:
+        assert file.dtypes == ("uint16", "uint16") and file.width == 4_096
+        np.testing.assert_allclose(file.read(1)[700, ::512], (np.arange(0, 4_096, 512) + 0.5) * 9_008 / 4_096 * 7, atol=20)
+        assert (file.read(2) > 0).all()
+    shown = splitter.get(record["result"]["endpoint"] + "/preview.png").content
+    with rasterio.open(io.BytesIO(shown)) as picture:
+        assert (picture.read(4) == 255).all() and len(np.unique(picture.read(1))) > 50
+
+
 def test_tiles_follow_the_request(splitter: Server, source: Path):
     record = splitter.ready("large/moved/v1", source, "--target-crs", "EPSG:3857", "--resolution", "14", timeout=240)
     [mosaic] = record["result"]["rasters"]

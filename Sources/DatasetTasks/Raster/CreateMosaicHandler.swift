@@ -8,6 +8,8 @@ enum CreateMosaicHandler: TaskHandler {
 
   /// Pixels of the overview's longer side.
   private static let side = 4_096
+  /// Scenes that a picture of all is made of without one: each takes 20 ms to open and read.
+  private static let few = 8
 
   static func run(_ context: TaskContext) throws -> String {
     let parameters = try context.parameters(CreateMosaicParameters.self)
@@ -21,12 +23,12 @@ enum CreateMosaicHandler: TaskHandler {
     return try JSONText.encode(layTogether(mosaic, scenes: parameters.files.count, kind: parameters.kind, context))
   }
 
-  /// What is found of a mosaic, with an overview where it is large.
+  /// What is found of a mosaic, with an overview where it is large or has many scenes.
   static func layTogether(
     _ mosaic: RasterMosaic, scenes: Int, kind: String, _ context: TaskContext
   ) throws -> CreateMosaicResult {
     var result = CreateMosaicResult(width: mosaic.width, height: mosaic.height, overview: nil)
-    if scenes > 1, max(mosaic.width, mosaic.height) > side {
+    if scenes > few || scenes > 1 && max(mosaic.width, mosaic.height) > side {
       result.overview = try overview(mosaic, kind, context)
     }
     return result

@@ -41,8 +41,10 @@ public final class RasterMosaic {
     self.scenes = scenes
     let first = scenes[0]
     var moved: [String] = []
-    // GDAL lays together what lies in one system, upright, and has one value for nothing; the rest is laid out so first.
-    if first.isRotated || scenes.contains(where: { $0 != first }) {
+    // GDAL lays together what lies in one system, upright, and has one value for nothing; the rest is laid out so first. So is what
+    // gets alpha in 16 bits: laying together adds it in bytes, and overviews are of one type.
+    let needsAlpha = !first.knowsNothing && first.type == .uint16
+    if first.isRotated || needsAlpha || scenes.contains(where: { $0 != first }) {
       // Where all have alpha, or one value for nothing, it stays.
       let stays = first.knowsNothing && scenes.allSatisfy { $0.nodata == first.nodata && $0.hasAlpha == first.hasAlpha }
       let words = stays ? [] : CloudOptimizedGeoTIFF.nothing(first.type)
