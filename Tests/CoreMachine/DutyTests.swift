@@ -28,6 +28,31 @@ import Testing
     for engine in engines { await engine.stop() }
   }
 
+  /// The connection is lost while a duty runs: that it is finished cannot be said, and it is due again at once, not when the lease
+  /// (two minutes) is over.
+  @Test func aDutyWhoseEndCouldNotBeSaidRunsAgain() async throws {
+    let runs = Atomic<Int>(0)
+    let fixture = try await freshFixture()
+    let pool = fixture.pool
+    let purge = DutyDefinition(kind: "purge") { _ in
+      if runs.add(1, ordering: .relaxed).newValue == 1 {
+        // Its own session among them.
+        try await pool.query(
+          """
+          SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid()
+          """)
+      }
+      return .done
+    }
+    let engine = try await fixture.engine(duties: [purge])
+    try await fixture.pool.query("SELECT coremachine.schedule_duty('purge', '7')")
+    #expect(
+      try await fixture.eventually("0", "SELECT count(*) FROM coremachine.duties WHERE kind = 'purge'") == "0")
+    #expect(runs.load(ordering: .relaxed) == 2)
+    await engine.stop()
+  }
+
   @Test func oldTasksAreForgottenAndEventPartitionsAreKept() async throws {
     try await withEngine(adjust: {
       $0.taskRetention = .milliseconds(1)

@@ -293,7 +293,11 @@ def slow_scenes(sources: Path) -> Path:
 
 def test_a_killed_task_costs_only_its_own_file(victim: Server, slow_scenes: Path, name: str):
     watcher = victim.begin(name, f"{slow_scenes}/*.tif", "--timeout", "300")
-    present = "SELECT identifier FROM coremachine.ledger WHERE kind = 'file' AND state = 'PRESENT'"
+    present = (
+        # Of tasks that have ended: a file is there a moment before.
+        "SELECT l.identifier FROM coremachine.ledger l JOIN coremachine.tasks t USING (task_id)"
+        " WHERE l.kind = 'file' AND l.state = 'PRESENT' AND t.state = 'SUCCEEDED'"
+    )
     until(lambda: len(victim.rows(present)) >= 2, "two files are done", 120, every=0.02)
     done = {victim.data / "files" / file for (file,) in victim.rows(present)}
     victim.kill9()

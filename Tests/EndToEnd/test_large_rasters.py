@@ -130,8 +130,10 @@ def test_tiles_follow_the_request(splitter: Server, source: Path):
 def test_a_killed_server_keeps_the_tiles_that_were_done(splitter: Server, source: Path):
     watcher = splitter.begin("large/killed/v1", source, "--timeout", "300")
     present = (
+        # Of tasks that have ended: a file is there a moment before.
         "SELECT l.identifier FROM coremachine.ledger l JOIN datasets.datasets d ON d.pk = l.subject"
-        " WHERE l.kind = 'file' AND l.state = 'PRESENT' AND d.resource_id = 'killed'"
+        " JOIN coremachine.tasks t USING (task_id)"
+        " WHERE l.kind = 'file' AND l.state = 'PRESENT' AND t.state = 'SUCCEEDED' AND d.resource_id = 'killed'"
     )
     until(lambda: splitter.rows(present), "a tile is done", 120, every=0.02)
     done = {name for (name,) in splitter.rows(present)}

@@ -17,19 +17,32 @@ struct DutyRunner: Sendable {
   /// Until cancelled.
   func run() async {
     var scheduled = false
+    var hasForgotten = false
     while !Task.isCancelled {
       var found = 0
       do {
+        if hasForgotten {
+          try await forget()
+          hasForgotten = false
+        }
         if !scheduled {
           try await schedulePeriodic()
           scheduled = true
         }
         found = try await runDue()
       } catch {
+        // What was claimed and not said to be finished would wait for its lease to run out, two minutes of no garbage and no purge.
+        hasForgotten = true
         if !Task.isCancelled { logger.warning("duties were not claimed", metadata: ["error": "\(error)"]) }
       }
       if found == 0 { try? await Task.sleep(for: min(settings.poll, shortest).jittered) }
     }
+  }
+
+  /// Gives back what this engine has claimed: nothing of it runs between two rounds.
+  private func forget() async throws {
+    try await connection.query(
+      "UPDATE coremachine.duties SET engine = NULL, leased_until = NULL WHERE engine = $1", [.uuid(engine)])
   }
 
   private var shortest: Duration { duties.values.compactMap(\.every).min() ?? settings.poll }
